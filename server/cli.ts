@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+/**
+ * The command `loomi-recovery`.
+ *
+ * @module
+ */
+import { feed } from './cli/feed.ts'
+import { CliError } from './cli/flags.ts'
+import { serve } from './cli/serve.ts'
+import { LoomiError } from './errors.ts'
+
+const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, closed tabs and redeploys
+
+  loomi-recovery serve [--port 8787] [--host 127.0.0.1] [--store .loomi/log.db] [--demo]
+      Serves the two endpoints under /api/loomi. Beyond this machine it needs LOOMI_SECRET
+      in the environment, with which your server issues tickets.
+
+  loomi-recovery feed --session ID --user ID [--store .loomi/log.db] [--run ID]
+                      [--speed max|realtime|N] < chunks.jsonl
+      Appends a provider's stream, one JSON chunk a line, to a session's log. Fed again with
+      the same --run it adds only what is missing. N: chunks a second; realtime: 30.
+
+  loomi-recovery --help
+`
+
+const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed }
+
+async function main([name, ...args]: string[]): Promise<void> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help' || args.includes('--help')) {
+    console.log(HELP)
+    process.exitCode = name === undefined ? 2 : 0
+    return
+  }
+  const command = COMMANDS[name]
+  if (!command) throw new CliError(`There is no command "${name}". The commands are serve and feed; see loomi-recovery --help.`)
+  await command(args)
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  if (error instanceof CliError || error instanceof LoomiError) console.error(`loomi-recovery: ${error.message}`)
+  else console.error(error)
+  process.exit(error instanceof CliError ? 2 : 1)
+})

@@ -1,0 +1,64 @@
+/**
+ * `loomi-recovery feed`: a provider's stream from standard input to the log.
+ *
+ * @module
+ */
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LoomiError } from '../errors.ts'
+import { createLoomi } from '../loomi.ts'
+import { openStore } from '../stores/open.ts'
+import { CliError, DEFAULT_STORE, idFlag, readFlags } from './flags.ts'
+
+const REALTIME_PER_SECOND = 30
+
+/** Feeds standard input; resolves when all of it is stored. */
+export async function feed(args: string[]): Promise<void> {
+  const flags = readFlags(args, {
+    session: { type: 'string' },
+    user: { type: 'string' },
+    store: { type: 'string', default: DEFAULT_STORE },
+    speed: { type: 'string', default: 'max' },
+    run: { type: 'string' },
+  })
+  const sessionId = idFlag('session', flags.session)
+  const userId = idFlag('user', flags.user)
+  const runId = flags.run === undefined ? undefined : idFlag('run', flags.run)
+  const perSecond = speedFlag(flags.speed)
+  // Opened here, so that a wrong path ends the command instead of being tried again.
+  const store = await openStore(flags.store)
+  const loomi = createLoomi({ store })
+  try {
+    const session = loomi.session({ sessionId, userId, ...(runId !== undefined && { runId }) })
+    const { error } = await session.record(chunks(perSecond))
+    if (session.refused) throw session.refused
+    if (error) throw error
+  } finally {
+    await loomi.close()
+    await store.close()
+  }
+}
+
+async function* chunks(perSecond: number): AsyncGenerator<unknown> {
+  let number = 0
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+    number++
+    if (line.trim() === '') continue
+    let chunk: unknown
+    try {
+      chunk = JSON.parse(line)
+    } catch (error) {
+      throw new LoomiError('bad_request', `Line ${number} is not JSON. Give one JSON chunk a line; what came before it is stored.`, { cause: error })
+    }
+    yield chunk
+    if (perSecond !== Infinity) await delay(1000 / perSecond)
+  }
+}
+
+function speedFlag(speed: string): number {
+  if (speed === 'max') return Infinity
+  if (speed === 'realtime') return REALTIME_PER_SECOND
+  const perSecond = Number(speed)
+  if (!(perSecond > 0)) throw new CliError('--speed is max, realtime or a number of chunks a second.')
+  return perSecond
+}

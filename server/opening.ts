@@ -1,0 +1,106 @@
+/**
+ * How a stream opens: the cursor is checked against the log, the replay decision is asked, and the first frame says it.
+ *
+ * @module
+ */
+import type { PresenceBook } from './presence.ts'
+import {
+  type Cursor,
+  type CursorParts,
+  formatCursor,
+  type NoReplayFrame,
+  parseCursor,
+  type ReplayStartFrame,
+  type ResetReason,
+  tagOf,
+} from './protocol.ts'
+import { decideReplay } from './replay-decision.ts'
+import type { SessionHead, SessionRef, Store } from './store.ts'
+import type { StreamQuery } from './stream.ts'
+
+/** Where a stream begins and what it says first. */
+export interface Opening {
+  /** Rows after this seq follow. */
+  readonly position: number
+  readonly seen: number
+  /** Rows up to this seq are the replay. */
+  readonly to: number
+  /** How many rows that is. */
+  readonly count: number
+  readonly frame: NoReplayFrame | ReplayStartFrame
+  /** The cursor opened with. */
+  readonly cursor: Cursor
+  /** Why the client's own cursor could not be honoured, null when it could. */
+  readonly reset: ResetReason | null
+}
+
+/** What the opening needs to know. */
+export interface OpeningDeps {
+  readonly store: Store
+  readonly presence: PresenceBook
+  readonly pileUp: number
+  readonly boot: string
+}
+
+/** Decides how a stream of an existing session opens. */
+export async function openStream(
+  { store, presence, pileUp, boot }: OpeningDeps,
+  ref: SessionRef,
+  head: SessionHead,
+  query: StreamQuery,
+): Promise<Opening> {
+  const place = await presence.place(ref, head)
+  const asked = query.cursor === null ? null : parseCursor(query.cursor)
+  const told = [query.seen, place.displayed].map((cursor) => (cursor === null ? null : parseCursor(cursor)))
+  const seqs = [asked?.seq, place.mark?.seq, ...told.map((parts) => parts?.seq)].filter((seq) => seq !== undefined && seq > 0)
+  const keys = await store.keys(ref, seqs as number[])
+
+  const reset = query.cursor === null ? null : checkCursor(asked, head, keys)
+  const displayed = told.filter((parts) => parts !== null && checkCursor(parts, head, keys) === null).map((parts) => parts!.seq)
+  const decision = decideReplay({
+    cursor: query.cursor === null ? null : reset === null ? asked!.seq : 0,
+    head: head.head,
+    displayed: displayed.length > 0 ? Math.max(...displayed) : null,
+    mark: place.mark,
+    pileUp,
+  })
+  const { start, seen, missed, reason } = decision
+  const cursor = formatCursor(head.epoch, start, keys.get(start))
+  const silent = !query.follow && query.cursor === null && reason === null
+  const count = silent ? 0 : head.head - start
+  return {
+    position: start,
+    seen,
+    to: head.head,
+    count,
+    cursor,
+    reset,
+    frame: reason
+      ? { type: 'replay_start', reason, count, missed, seen, to: head.head, boot }
+      : { type: 'no_replay', cursor, seen, count, boot },
+  }
+}
+
+/** Why a cursor is not one of this log, null when it is. `keys` has the key of the cursor's row unless that was pruned. */
+export function checkCursor(
+  parts: CursorParts | null,
+  head: SessionHead,
+  keys: ReadonlyMap<number, string>,
+): ResetReason | null {
+  if (!parts) return 'malformed'
+  if (parts.epoch === null) return null
+  if (parts.epoch !== head.epoch) return 'epoch'
+  if (parts.seq > head.head) return 'beyond_end'
+  const key = keys.get(parts.seq)
+  // Of a pruned row nothing can be checked: the rows after it are what remains either way.
+  if (parts.seq === 0 || key === undefined) return null
+  return parts.tag === tagOf(key) ? null : 'tag'
+}
+
+/** Whether a cursor includes the row that closed the session: such a client has everything there will ever be. */
+export function cursorIncludesAll(cursor: string, head: SessionHead): boolean {
+  const parts = parseCursor(cursor)
+  return (
+    head.closedSeq !== null && parts?.epoch === head.epoch && parts.seq === head.head && parts.tag === tagOf(head.headKey)
+  )
+}

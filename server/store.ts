@@ -1,0 +1,120 @@
+/**
+ * The Store interface: where the log lives, and what every store promises.
+ *
+ * 1. **Order.** `append` gives the events of a session the next seqs, 1, 2, 3 … without holes, in the order of
+ *    commit: whoever reads seq n can read 1 to n − 1.
+ * 2. **All or nothing.** A batch is stored whole or not at all; a resolved `append` survives the process.
+ * 3. **Once.** Of each run the store keeps the highest `n`; what is at or below it adds nothing and is no error.
+ *    Several events of one batch may share an `n` (one input chunk made them all); they are always in one batch.
+ * 4. **Ownership.** A session belongs to the user of its first event. Reads for anybody else find nothing; an
+ *    append for anybody else is refused with `not_owner`.
+ * 5. **Epoch.** A random word made with the session's log, so that a lost and begun-again log is noticed.
+ * 6. **Wake-ups are hints.** `watch` may call too often or too late; nothing may depend on it.
+ *
+ * @module
+ */
+import type { Cursor } from './protocol.ts'
+
+/** A session as one user sees it. */
+export interface SessionRef {
+  readonly sessionId: string
+  readonly userId: string
+}
+
+/** An event on its way into the log. `event_data` and `event_metadata` are JSON text, kept to the letter. */
+export interface NewEvent {
+  readonly run_id: string
+  /** Number of the input chunk in its run, from 1; an event that joins several carries the last one's. */
+  readonly n: number
+  /** Tells the events of one chunk apart, from 0. */
+  readonly i: number
+  /** The lowest chunk that went into the event; equals `n` when it joins none. Not stored. */
+  readonly first_n: number
+  readonly event_type: string
+  readonly content_type: string
+  readonly agent_source: string
+  readonly event_data: string
+  readonly event_metadata: string | null
+  readonly part_id: string | null
+  readonly part_done: boolean
+  /** ISO 8601. */
+  readonly created_at: string
+}
+
+/** A row of the log. */
+export interface StoredEvent extends Omit<NewEvent, 'first_n'> {
+  readonly seq: number
+}
+
+/** What a session's log looks like now. */
+export interface SessionHead {
+  readonly epoch: string
+  /** Seq of the newest row. */
+  readonly head: number
+  /** Key of the newest row. */
+  readonly headKey: string
+  /** Seq of the row that closed the session, null while it is open. */
+  readonly closedSeq: number | null
+}
+
+/** Answer to an append. */
+export type AppendResult =
+  | {
+      readonly ok: true
+      readonly head: SessionHead
+      /** The rows that were added, in order; those at or below the run's highest n are not among them. */
+      readonly added: readonly StoredEvent[]
+    }
+  | {
+      /** The session is somebody else's, or was closed: trying again changes nothing. */
+      readonly ok: false
+      readonly code: 'not_owner' | 'session_closed'
+    }
+  | {
+      /** An event joins chunks of which some are stored already; cut those at or below `high` off and try again. */
+      readonly ok: false
+      readonly code: 'overlap'
+      readonly runId: string
+      readonly high: number
+    }
+
+/** When a user was last heard of in a session. */
+export interface PresenceRow extends SessionRef {
+  /** Milliseconds since 1970, by the server's clock. */
+  readonly lastBeatAt: number
+  /** Head seq known when the last beat came. */
+  readonly headSeq: number
+  /** Head seq before an absence that no stream has made good yet, null without one. */
+  readonly pendingSeq: number | null
+  /** Epoch that the seqs belong to, null when the session had no event. */
+  readonly epoch: string | null
+  /** What the user's devices have displayed. */
+  readonly displayed: Cursor | null
+}
+
+/** Where the log lives. Every method rejects with a `LoomiError`; `store_busy` and `store_unavailable` are worth trying again. */
+export interface Store {
+  /** Adds events to a session, making it if need be. The batch is one transaction. */
+  append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult>
+  /** Rows after a seq, in order, at most `limit` and about a mebibyte of them. */
+  read(ref: SessionRef, after: number, limit: number): Promise<readonly StoredEvent[]>
+  /** The heads of those sessions that exist and belong to their ref's user, in the order of `refs`, null for the others. */
+  heads(refs: readonly SessionRef[]): Promise<readonly (SessionHead | null)[]>
+  /** The keys of those rows of a session that exist, by seq. */
+  keys(ref: SessionRef, seqs: readonly number[]): Promise<ReadonlyMap<number, string>>
+  /** The highest n stored of a run, 0 when there is none. */
+  runHigh(ref: SessionRef, runId: string): Promise<number>
+  /** What is known of a user's presence in a session. */
+  loadPresence(ref: SessionRef): Promise<PresenceRow | null>
+  /** Keeps presence, one statement for all rows. */
+  savePresence(rows: readonly PresenceRow[]): Promise<void>
+  /** Calls `changed` when another process may have appended. The answer ends it. */
+  watch(changed: () => void): () => void
+  /** Finishes what was asked for and lets go of everything. */
+  close(): Promise<void>
+}
+
+/** The key of a row: `<run_id>/<n>`, with `.<i>` for the further events of one chunk. */
+export function keyOf(event: { readonly run_id: string; readonly n: number; readonly i: number }): string {
+  return event.i === 0 ? `${event.run_id}/${event.n}` : `${event.run_id}/${event.n}.${event.i}`
+}

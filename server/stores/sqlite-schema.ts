@@ -1,0 +1,81 @@
+/**
+ * The tables of the embedded store, and the one place that makes or checks them.
+ *
+ * @module
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { LoomiError } from '../errors.ts'
+
+const VERSION = 1
+
+const TABLES = `
+create table loomi_sessions (
+  session_id text primary key,
+  user_id text not null,
+  epoch text not null,
+  head integer not null,
+  head_key text not null,
+  closed_seq integer,
+  created_at text not null
+) without rowid;
+create table loomi_stream_events (
+  session_id text not null,
+  seq integer not null,
+  run_id text not null,
+  n integer not null,
+  i integer not null,
+  event_type text not null,
+  content_type text not null,
+  agent_source text not null,
+  event_data text not null,
+  event_metadata text,
+  part_id text,
+  part_done integer not null,
+  created_at text not null,
+  primary key (session_id, seq)
+) without rowid;
+create table loomi_runs (
+  session_id text not null,
+  run_id text not null,
+  last_n integer not null,
+  primary key (session_id, run_id)
+) without rowid;
+create table loomi_heartbeats (
+  user_id text not null,
+  session_id text not null,
+  last_beat_at integer not null,
+  head_seq integer not null,
+  pending_seq integer,
+  epoch text,
+  displayed text,
+  primary key (user_id, session_id)
+) without rowid;
+`
+
+/** Makes the tables in a new file; refuses a file that a newer version wrote. Several processes may start at once. */
+export function prepareSchema(db: DatabaseSync): void {
+  if (versionOf(db) === VERSION) return
+  db.exec('begin immediate')
+  try {
+    // Asked again under the lock: another process may have been first.
+    const version = versionOf(db)
+    if (version > VERSION) {
+      throw new LoomiError(
+        'store_failed',
+        `This log was written by a newer loomi-recovery (schema ${version}, this one knows ${VERSION}). Update the package.`,
+      )
+    }
+    if (version === 0) {
+      db.exec(TABLES)
+      db.exec(`pragma user_version = ${VERSION}`)
+    }
+    db.exec('commit')
+  } catch (error) {
+    db.exec('rollback')
+    throw error
+  }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('pragma user_version').get()?.['user_version'] ?? 0)
+}

@@ -1,0 +1,345 @@
+/**
+ * The embedded store: one SQLite file, any number of processes on one machine.
+ *
+ * WAL with `synchronous=FULL`, so a commit survives a power cut. All appends of one tick, whatever their
+ * session, are one commit. `busy_timeout` is 0 because SQLite's own wait would freeze every stream of the
+ * process; a busy file is tried again from a timer instead.
+ *
+ * @module
+ */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { LoomiError, toLoomiError } from '../errors.ts'
+import type { AppendResult, NewEvent, PresenceRow, SessionHead, SessionRef, Store, StoredEvent } from '../store.ts'
+import { keyOf } from '../store.ts'
+import { prepareSchema } from './sqlite-schema.ts'
+
+const POLL_MS = 50
+const BUSY_GIVE_UP_MS = 5000
+const PAGE_BYTES = 1 << 20
+
+const SQL = {
+  session: 'select user_id, epoch, head, head_key, closed_seq from loomi_sessions where session_id = ?',
+  insertSession: `insert into loomi_sessions (session_id, user_id, epoch, head, head_key, closed_seq, created_at)
+    values (?, ?, ?, 0, '', null, ?)`,
+  updateSession: 'update loomi_sessions set head = ?, head_key = ?, closed_seq = ? where session_id = ?',
+  runHigh: 'select last_n from loomi_runs where session_id = ? and run_id = ?',
+  putRun: `insert into loomi_runs (session_id, run_id, last_n) values (?, ?, ?)
+    on conflict (session_id, run_id) do update set last_n = excluded.last_n`,
+  insertEvent: `insert into loomi_stream_events (session_id, seq, run_id, n, i, event_type, content_type,
+    agent_source, event_data, event_metadata, part_id, part_done, created_at)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  read: `select e.seq, e.run_id, e.n, e.i, e.event_type, e.content_type, e.agent_source, e.event_data,
+    e.event_metadata, e.part_id, e.part_done, e.created_at
+    from loomi_sessions s join loomi_stream_events e on e.session_id = s.session_id
+    where s.session_id = ? and s.user_id = ? and e.seq > ? order by e.seq limit ?`,
+  keys: `select e.seq, e.run_id, e.n, e.i from loomi_sessions s join loomi_stream_events e on e.session_id = s.session_id
+    where s.session_id = ? and s.user_id = ? and e.seq in (select value from json_each(?))`,
+  heads: `select s.session_id, s.user_id, s.epoch, s.head, s.head_key, s.closed_seq
+    from json_each(?) r join loomi_sessions s on s.session_id = r.value`,
+  loadPresence: `select last_beat_at, head_seq, pending_seq, epoch, displayed from loomi_heartbeats
+    where user_id = ? and session_id = ?`,
+  savePresence: `insert into loomi_heartbeats (user_id, session_id, last_beat_at, head_seq, pending_seq, epoch, displayed)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 from json_each(?) where true
+    on conflict (user_id, session_id) do update set last_beat_at = excluded.last_beat_at,
+    head_seq = excluded.head_seq, pending_seq = excluded.pending_seq, epoch = excluded.epoch, displayed = excluded.displayed`,
+  dataVersion: 'pragma data_version',
+} as const
+
+interface Pending {
+  readonly work: () => unknown
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Opens a SQLite log. `path` is a file (its folder is made) or `:memory:`. Throws `store_unavailable` when it can't. */
+export function openSqlite(path: string): Store {
+  return new SqliteStore(path)
+}
+
+class SqliteStore implements Store {
+  readonly #db: DatabaseSync
+  readonly #sql: Record<keyof typeof SQL, StatementSync>
+  readonly #watchers = new Set<() => void>()
+  #queue: Pending[] = []
+  #flushing: Promise<void> | null = null
+  #poll: ReturnType<typeof setInterval> | null = null
+  #dataVersion = 0
+  #closed = false
+
+  constructor(path: string) {
+    try {
+      if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+      this.#db = new DatabaseSync(path)
+      // A short wait while opening is harmless: no stream is running yet.
+      this.#db.exec('pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on')
+      prepareSchema(this.#db)
+      this.#db.exec('pragma busy_timeout = 0')
+    } catch (error) {
+      throw toLoomiError(
+        error,
+        'store_unavailable',
+        `Cannot open the log at ${path}: ${messageOf(error)}. Give a path in a folder that this process may write to.`,
+      )
+    }
+    this.#sql = Object.fromEntries(
+      Object.entries(SQL).map(([name, text]) => [name, this.#db.prepare(text)]),
+    ) as Record<keyof typeof SQL, StatementSync>
+  }
+
+  append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult> {
+    return this.#write(() => this.#appendNow(ref, events)) as Promise<AppendResult>
+  }
+
+  async savePresence(rows: readonly PresenceRow[]): Promise<void> {
+    const values = rows.map((r) => [r.userId, r.sessionId, r.lastBeatAt, r.headSeq, r.pendingSeq, r.epoch, r.displayed])
+    await this.#write(() => this.#sql.savePresence.run(JSON.stringify(values)))
+  }
+
+  async read(ref: SessionRef, after: number, limit: number): Promise<readonly StoredEvent[]> {
+    return this.#ask(() => {
+      const rows: StoredEvent[] = []
+      let bytes = 0
+      for (const row of this.#sql.read.iterate(ref.sessionId, ref.userId, after, limit)) {
+        const event = toEvent(row)
+        rows.push(event)
+        bytes += event.event_data.length
+        if (bytes >= PAGE_BYTES) break
+      }
+      return rows
+    })
+  }
+
+  async heads(refs: readonly SessionRef[]): Promise<readonly (SessionHead | null)[]> {
+    return this.#ask(() => {
+      const found = new Map<string, Record<string, unknown>>()
+      for (const row of this.#sql.heads.all(JSON.stringify(refs.map((ref) => ref.sessionId)))) {
+        found.set(String(row['session_id']), row)
+      }
+      return refs.map(({ sessionId, userId }) => {
+        const row = found.get(sessionId)
+        return row && row['user_id'] === userId ? toHead(row) : null
+      })
+    })
+  }
+
+  async keys(ref: SessionRef, seqs: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    return this.#ask(() => {
+      const rows = this.#sql.keys.all(ref.sessionId, ref.userId, JSON.stringify(seqs))
+      return new Map(rows.map((row) => [Number(row['seq']), keyOf(row as unknown as StoredEvent)]))
+    })
+  }
+
+  async runHigh(ref: SessionRef, runId: string): Promise<number> {
+    return this.#ask(() => Number(this.#sql.runHigh.get(ref.sessionId, runId)?.['last_n'] ?? 0))
+  }
+
+  async loadPresence(ref: SessionRef): Promise<PresenceRow | null> {
+    return this.#ask(() => {
+      const row = this.#sql.loadPresence.get(ref.userId, ref.sessionId)
+      if (!row) return null
+      return {
+        userId: ref.userId,
+        sessionId: ref.sessionId,
+        lastBeatAt: Number(row['last_beat_at']),
+        headSeq: Number(row['head_seq']),
+        pendingSeq: row['pending_seq'] === null ? null : Number(row['pending_seq']),
+        epoch: row['epoch'] as string | null,
+        displayed: row['displayed'] as string | null,
+      }
+    })
+  }
+
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed)
+    if (!this.#poll) {
+      this.#dataVersion = this.#readDataVersion()
+      // `data_version` moves when another connection has committed; asking costs a few microseconds.
+      this.#poll = setInterval(() => this.#checkDataVersion(), POLL_MS)
+      this.#poll.unref()
+    }
+    return () => {
+      this.#watchers.delete(changed)
+      if (this.#watchers.size > 0 || !this.#poll) return
+      clearInterval(this.#poll)
+      this.#poll = null
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    while (this.#flushing) await this.#flushing
+    this.#closed = true
+    if (this.#poll) clearInterval(this.#poll)
+    this.#watchers.clear()
+    this.#db.close()
+  }
+
+  #write(work: () => unknown): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new LoomiError('closed', 'The store is closed.'))
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ work, resolve, reject })
+      this.#flushing ??= this.#flush().finally(() => (this.#flushing = null))
+    })
+  }
+
+  async #flush(): Promise<void> {
+    // One turn of the loop gathers the whole tick's appends for one commit.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      const batch = this.#queue
+      this.#queue = []
+      try {
+        await this.#begin()
+        const results = this.#runAll(batch)
+        this.#db.exec('commit')
+        for (const settle of results) settle()
+      } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec('rollback')
+        for (const { reject } of batch) reject(toStoreError(error))
+      }
+    }
+  }
+
+  /** Takes the write lock without ever blocking the process. */
+  async #begin(): Promise<void> {
+    const giveUpAt = Date.now() + BUSY_GIVE_UP_MS
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 20)) {
+      try {
+        this.#db.exec('begin immediate')
+        return
+      } catch (error) {
+        if (!isBusy(error) || Date.now() > giveUpAt) throw error
+        await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random())))
+      }
+    }
+  }
+
+  /** Does each piece of work under a savepoint, so that one that fails takes nothing else with it. */
+  #runAll(batch: readonly Pending[]): (() => void)[] {
+    return batch.map(({ work, resolve, reject }) => {
+      this.#db.exec('savepoint work')
+      try {
+        const value = work()
+        this.#db.exec('release work')
+        return () => resolve(value)
+      } catch (error) {
+        // A full disk or a lost file ends the transaction by itself: then the whole batch failed.
+        if (!this.#db.isTransaction) throw error
+        this.#db.exec('rollback to work; release work')
+        return () => reject(toStoreError(error))
+      }
+    })
+  }
+
+  #appendNow(ref: SessionRef, events: readonly NewEvent[]): AppendResult {
+    const { sessionId, userId } = ref
+    const session = this.#sql.session.get(sessionId)
+    if (session && session['user_id'] !== userId) return { ok: false, code: 'not_owner' }
+
+    const highs = new Map<string, number>()
+    for (const { run_id } of events) {
+      if (!highs.has(run_id)) highs.set(run_id, Number(this.#sql.runHigh.get(sessionId, run_id)?.['last_n'] ?? 0))
+    }
+    const overlap = events.find((event) => event.first_n <= highs.get(event.run_id)! && event.n > highs.get(event.run_id)!)
+    if (overlap) return { ok: false, code: 'overlap', runId: overlap.run_id, high: highs.get(overlap.run_id)! }
+    const fresh = events.filter((event) => event.n > highs.get(event.run_id)!)
+    if (session && fresh.length === 0) return { ok: true, head: toHead(session), added: [] }
+    if (session && session['closed_seq'] !== null) return { ok: false, code: 'session_closed' }
+
+    const epoch = session ? String(session['epoch']) : randomWord()
+    if (!session) this.#sql.insertSession.run(sessionId, userId, epoch, fresh[0]?.created_at ?? '')
+    let head = Number(session?.['head'] ?? 0)
+    let closedSeq: number | null = null
+    const added = fresh.map(({ first_n: _, ...event }): StoredEvent => {
+      const row = { seq: ++head, ...event }
+      if (row.event_type === 'session_complete') closedSeq = row.seq
+      this.#sql.insertEvent.run(sessionId, ...columnsOf(row))
+      return row
+    })
+    const last = added.at(-1)
+    if (last) this.#sql.updateSession.run(head, keyOf(last), closedSeq, sessionId)
+    for (const runId of highs.keys()) {
+      const high = Math.max(highs.get(runId)!, ...fresh.filter((event) => event.run_id === runId).map((event) => event.n))
+      this.#sql.putRun.run(sessionId, runId, high)
+    }
+    return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, added }
+  }
+
+  #ask<T>(work: () => T): T {
+    if (this.#closed) throw new LoomiError('closed', 'The store is closed.')
+    try {
+      return work()
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  #readDataVersion(): number {
+    return Number(this.#sql.dataVersion.get()?.['data_version'] ?? 0)
+  }
+
+  #checkDataVersion(): void {
+    let version: number
+    try {
+      version = this.#readDataVersion()
+    } catch {
+      // A hint that could not be had is only late: the slow poll reads anyway.
+      return
+    }
+    if (version === this.#dataVersion) return
+    this.#dataVersion = version
+    for (const changed of this.#watchers) changed()
+  }
+}
+
+function columnsOf(row: StoredEvent): SQLInputValue[] {
+  return [
+    row.seq,
+    row.run_id,
+    row.n,
+    row.i,
+    row.event_type,
+    row.content_type,
+    row.agent_source,
+    row.event_data,
+    row.event_metadata,
+    row.part_id,
+    row.part_done ? 1 : 0,
+    row.created_at,
+  ]
+}
+
+function toEvent(row: Record<string, unknown>): StoredEvent {
+  return { ...row, part_done: row['part_done'] === 1 } as unknown as StoredEvent
+}
+
+function toHead(row: Record<string, unknown>): SessionHead {
+  return {
+    epoch: String(row['epoch']),
+    head: Number(row['head']),
+    headKey: String(row['head_key']),
+    closedSeq: row['closed_seq'] === null ? null : Number(row['closed_seq']),
+  }
+}
+
+function randomWord(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8))
+  return Array.from(bytes, (byte) => (byte % 36).toString(36)).join('')
+}
+
+function isBusy(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode
+  // SQLITE_BUSY and SQLITE_LOCKED, extended codes included (https://sqlite.org/rescode.html).
+  return code !== undefined && ((code & 0xff) === 5 || (code & 0xff) === 6)
+}
+
+function toStoreError(error: unknown): LoomiError {
+  if (isBusy(error)) return new LoomiError('store_busy', 'Another process holds the log’s write lock. It is tried again.', { cause: error })
+  return toLoomiError(error, 'store_failed', `The log could not be used: ${messageOf(error)}.`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,216 @@
+/**
+ * The stream: one loop for replay and live.
+ *
+ * Read the rows after the cursor, write them, move the cursor, wait for a wake-up, read again. The watch
+ * is registered before the first read, so nothing can fall between.
+ *
+ * @module
+ */
+import { type Clock, sleep } from './clock.ts'
+import { concat, type EncodedRow, encodeFrame, mergeRows } from './frames.ts'
+import type { Log, Page, Watch } from './log.ts'
+import { cursorIncludesAll, type Opening, openStream } from './opening.ts'
+import type { PresenceBook } from './presence.ts'
+import { type Cursor, formatCursor, type Frame, type ResetReason } from './protocol.ts'
+import { keyOf, type SessionHead, type SessionRef, type Store } from './store.ts'
+import type { OpenStream } from './streams.ts'
+
+const RETRY_STORE_MS = 1000
+/** Without `follow` the client asks again by itself, so the loop does not try the store for ever. */
+const TRIES_WITHOUT_FOLLOW = 3
+
+/** What a request for a stream asks. */
+export interface StreamQuery {
+  /** Where the client says it is, as sent; null when it does not say. */
+  readonly cursor: string | null
+  /** The device's displayed cursor, as sent. */
+  readonly seen: string | null
+  /** Joins neighbouring deltas of one part. */
+  readonly merge: boolean
+  /** Goes on live after the replay. */
+  readonly follow: boolean
+  /** Milliseconds between two events of the replay, for clients without pacing of their own. */
+  readonly paceMs: number
+}
+
+/** What the loop works with. */
+export interface StreamDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly presence: PresenceBook
+  readonly clock: Clock
+  /** A random word of the server process. */
+  readonly boot: string
+  readonly pileUp: number
+  /** 0 to 1, for the reader's `retry`. */
+  readonly random: () => number
+  readonly onError: (error: unknown) => void
+}
+
+/** Serves one stream until its reader leaves, the session is complete, or without `follow` the replay is over. */
+export async function serveStream(
+  stream: OpenStream,
+  ref: SessionRef,
+  query: StreamQuery,
+  deps: StreamDeps,
+): Promise<void> {
+  const watch = deps.log.watch(ref)
+  stream.sink.closed.addEventListener('abort', watch.wake, { once: true })
+  try {
+    await new StreamLoop(stream, ref, query, deps, watch).run()
+  } finally {
+    watch.stop()
+    stream.sink.end()
+  }
+}
+
+class StreamLoop {
+  readonly #stream: OpenStream
+  readonly #ref: SessionRef
+  readonly #query: StreamQuery
+  readonly #deps: StreamDeps
+  readonly #watch: Watch
+  #epoch = ''
+  #position = 0
+  /** The replay that is not over yet. */
+  #opening: Opening | null = null
+  /** The session's last row was written. */
+  #complete = false
+
+  constructor(stream: OpenStream, ref: SessionRef, query: StreamQuery, deps: StreamDeps, watch: Watch) {
+    this.#stream = stream
+    this.#ref = ref
+    this.#query = query
+    this.#deps = deps
+    this.#watch = watch
+  }
+
+  async run(): Promise<void> {
+    const head = await this.#patiently(() => this.#deps.log.head(this.#ref))
+    if (head) await this.#open(head, this.#query.cursor)
+    else await this.#awaitSession()
+    while (!this.#gone && !this.#complete) {
+      const page = this.#query.follow || this.#opening ? await this.#patiently(() => this.#read()) : null
+      if (page && (page.epoch !== this.#epoch || page.head < this.#position)) await this.#beginAgain(page)
+      else if (page && page.head > this.#position) await this.#writePage(page)
+      else if (this.#query.follow && !this.#gone) await this.#watch.next()
+      else return
+    }
+  }
+
+  get #gone(): boolean {
+    return this.#stream.sink.closed.aborted
+  }
+
+  #read(): Promise<Page | null> {
+    return this.#deps.log.read(this.#ref, this.#position)
+  }
+
+  /**
+   * Holds the stream until the session has an event for this user. Whether it does not exist yet or is somebody else's, the
+   * answer is the same.
+   */
+  async #awaitSession(): Promise<void> {
+    const { cursor, follow } = this.#query
+    await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot: this.#deps.boot }, null)
+    let head: SessionHead | null = null
+    while (follow && !head && !this.#gone) {
+      await this.#watch.next()
+      if (!this.#gone) head = await this.#patiently(() => this.#deps.log.head(this.#ref))
+    }
+    if (!head) return
+    this.#epoch = head.epoch
+    // A client that was somewhere already was in a log that is lost; any other sees the first event live.
+    if (cursor !== null && cursor !== '0') await this.#open(head, cursor)
+  }
+
+  /** Decides where to begin and says so. */
+  async #open(head: SessionHead, cursor: string | null): Promise<void> {
+    this.#epoch = head.epoch
+    const { store, presence, pileUp, boot } = this.#deps
+    const opened = await this.#patiently(() =>
+      openStream({ store, presence, pileUp, boot }, this.#ref, head, { ...this.#query, cursor }),
+    )
+    if (!opened) return
+    this.#position = opened.position
+    this.#opening = opened.count > 0 ? opened : null
+    if (opened.reset) await this.#send({ type: 'reset', reason: opened.reset }, formatCursor(head.epoch, 0))
+    await this.#send(opened.frame, opened.cursor)
+    this.#complete = cursor !== null && cursorIncludesAll(cursor, head)
+    if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
+  }
+
+  /** The log was lost and begun again, or replaced by an older copy, under an open stream. */
+  async #beginAgain(page: Page): Promise<void> {
+    const reason: ResetReason = page.epoch === this.#epoch ? 'beyond_end' : 'epoch'
+    const head = await this.#patiently(() => this.#deps.log.head(this.#ref))
+    if (!head) return
+    await this.#send({ type: 'reset', reason }, formatCursor(head.epoch, 0))
+    await this.#open(head, formatCursor(head.epoch, 0))
+  }
+
+  async #writePage(page: Page): Promise<void> {
+    const pieces: Uint8Array[] = []
+    const first = page.rows[0]?.row.seq ?? page.head + 1
+    if (first > this.#position + 1) {
+      const gap: Frame = { type: 'gap', from: this.#position + 1, to: first - 1 }
+      pieces.push(encodeFrame(gap, formatCursor(this.#epoch, first - 1)))
+      this.#position = first - 1
+    }
+    const opening = this.#opening
+    const inReplay = opening ? page.rows.filter(({ row }) => row.seq <= opening.to) : []
+    if (opening && this.#query.paceMs > 0) {
+      await this.#writePaced(pieces.concat(this.#encode(inReplay)))
+      pieces.length = 0
+    } else pieces.push(...this.#encode(inReplay))
+    if (opening) this.#position = Math.max(this.#position, inReplay.at(-1)?.row.seq ?? 0)
+    if (opening && this.#position >= opening.to) {
+      pieces.push(encodeFrame({ type: 'replay_complete', count: opening.count }, this.#cursorOf(inReplay, opening.to)))
+      this.#opening = null
+    }
+    const live = this.#opening || !this.#query.follow ? [] : page.rows.slice(inReplay.length)
+    pieces.push(...this.#encode(live))
+    this.#position = Math.max(this.#position, live.at(-1)?.row.seq ?? 0)
+    if (pieces.length > 0) await this.#stream.write(concat(pieces))
+    this.#complete = [...inReplay, ...live].some(({ row }) => row.event_type === 'session_complete')
+    this.#deps.presence.served(this.#ref, this.#position, opening !== null && !this.#opening)
+  }
+
+  #cursorOf(rows: readonly EncodedRow[], seq: number): Cursor {
+    const last = rows.at(-1)
+    return last && last.row.seq === seq ? formatCursor(this.#epoch, seq, keyOf(last.row)) : formatCursor(this.#epoch, seq)
+  }
+
+  #encode(rows: readonly EncodedRow[]): Uint8Array[] {
+    if (!this.#query.merge) return rows.map(({ bytes }) => bytes)
+    return mergeRows(rows, this.#opening ? [this.#opening.seen, this.#opening.to] : [])
+  }
+
+  async #writePaced(frames: readonly Uint8Array[]): Promise<void> {
+    for (const frame of frames) {
+      await this.#stream.write(frame)
+      await sleep(this.#deps.clock, this.#query.paceMs, this.#stream.sink.closed)
+    }
+  }
+
+  #send(frame: Frame, cursor: Cursor | null): Promise<void> | void {
+    const opens = frame.type === 'no_replay' || frame.type === 'replay_start'
+    // Drawn per connection, so that a restart does not bring all readers back in the same moment.
+    return this.#stream.write(encodeFrame(frame, cursor, opens ? 1000 + this.#deps.random() * 2000 : undefined))
+  }
+
+  /** Asks the store until it answers; null when the reader left first or asked for no more than the present. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T | null> {
+    for (let tries = 1; !this.#gone; tries++) {
+      try {
+        return await ask()
+      } catch (error) {
+        this.#deps.onError(error)
+        if (!this.#query.follow && tries >= TRIES_WITHOUT_FOLLOW) return null
+        await sleep(this.#deps.clock, RETRY_STORE_MS, this.#stream.sink.closed)
+      }
+    }
+    return null
+  }
+}
+
