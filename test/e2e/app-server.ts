@@ -1,0 +1,50 @@
+/**
+ * An app as a user would write it, for the end-to-end tests: one page, one route, the beats it got.
+ *
+ *     node test/e2e/app-server.ts PORT STORE [heartbeatMs]
+ */
+import { serve } from '@hono/node-server'
+import { Hono } from 'hono'
+import { createLoomi } from '../../dist/server/index.js'
+
+const [port, store, heartbeatMs = '5000'] = process.argv.slice(2)
+const beats: unknown[] = []
+const loomi = createLoomi({ store: store!, heartbeatMs: Number(heartbeatMs) })
+const app = new Hono()
+
+app.use('/api/loomi/heartbeat', async (c, next) => {
+  const body: unknown = await c.req.raw.clone().json()
+  beats.push({ at: Date.now(), ...(body as object) })
+  await next()
+})
+app.route('/api/loomi', loomi.routes)
+app.get('/beats', (c) => c.json(beats))
+app.get('/blank', (c) => c.html('<!doctype html><title>blank</title>'))
+app.get('/globals/:session', (c) =>
+  c.html(`<!doctype html><title>globals</title>
+<script src="/api/loomi/loomi-recovery.js"></script>
+<script>
+    window.userId = 'ada';
+    window.sessionId = '${encodeURIComponent(c.req.param('session'))}';
+</script>`),
+)
+app.get('/chat/:session', (c) => {
+  const attributes = c.req.query('attributes') ?? ''
+  return c.html(`<!doctype html><title>chat</title>
+<script>
+  window.log = { events: [], replays: [], states: [], pills: 0 }
+  addEventListener('loomi-event', (e) => log.events.push({ cursor: e.cursor, phase: e.phase }))
+  addEventListener('loomi-replay', (e) => log.replays.push({ phase: e.phase, missed: e.missed }))
+  addEventListener('loomi-state', (e) => log.states.push(e.state))
+</script>
+<script type="module" src="/api/loomi/loomi-recovery.js"></script>
+<loomi-recovery session-id="${encodeURIComponent(c.req.param('session'))}" user-id="ada" ${attributes}></loomi-recovery>`)
+})
+
+const server = serve({ fetch: app.fetch, port: Number(port), hostname: '127.0.0.1' }, (info) => {
+  process.send?.({ port: info.port })
+})
+process.on('SIGTERM', () => {
+  server.close()
+  void loomi.close().then(() => process.exit(0))
+})
