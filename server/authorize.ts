@@ -48,7 +48,10 @@ export function loopbackOnly(request: Request, claim: Claim, remoteAddress: stri
     )
   }
   if (claim.userId === null) {
-    throw new LoomiError('bad_request', 'Without `authorize` the request names its user: add ?user_id=… (1 to 128 characters).')
+    throw new LoomiError(
+      'bad_request',
+      'Without `authorize` the request names its user: add ?user_id=… (1 to 128 characters).',
+    )
   }
   return { userId: claim.userId }
 }

@@ -26,18 +26,28 @@ const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, 
 const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed }
 
 async function main([name, ...args]: string[]): Promise<void> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help' || args.includes('--help')) {
+  if (
+    name === undefined ||
+    name === '--help' ||
+    name === '-h' ||
+    name === 'help' ||
+    args.includes('--help')
+  ) {
     console.log(HELP)
     process.exitCode = name === undefined ? 2 : 0
     return
   }
   const command = COMMANDS[name]
-  if (!command) throw new CliError(`There is no command "${name}". The commands are serve and feed; see loomi-recovery --help.`)
+  if (!command)
+    throw new CliError(
+      `There is no command "${name}". The commands are serve and feed; see loomi-recovery --help.`,
+    )
   await command(args)
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  if (error instanceof CliError || error instanceof LoomiError) console.error(`loomi-recovery: ${error.message}`)
+  if (error instanceof CliError || error instanceof LoomiError)
+    console.error(`loomi-recovery: ${error.message}`)
   else console.error(error)
   process.exit(error instanceof CliError ? 2 : 1)
 })

@@ -35,7 +35,14 @@ const MAX_NAME_LENGTH = 128
 
 /** Checks a draft and stamps it. Throws `bad_event` or `event_too_large`; then nothing of it was taken. */
 export function stampDraft(draft: Draft, { runId, n, i, createdAt }: Stamp): Outgoing {
-  const { event_type, content_type = event_type, agent_source = 'agent', event_data = null, event_metadata, part } = draft
+  const {
+    event_type,
+    content_type = event_type,
+    agent_source = 'agent',
+    event_data = null,
+    event_metadata,
+    part,
+  } = draft
   for (const [name, value] of Object.entries({ event_type, content_type, agent_source })) {
     if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_LENGTH) {
       throw new LoomiError('bad_event', `${name} is a text of 1 to ${MAX_NAME_LENGTH} characters.`)
@@ -72,12 +79,18 @@ function toJson(name: string, value: unknown): string {
   try {
     json = JSON.stringify(value)
   } catch (error) {
-    throw new LoomiError('bad_event', `${name} is not JSON: leave out functions, cycles and bigints.`, { cause: error })
+    throw new LoomiError('bad_event', `${name} is not JSON: leave out functions, cycles and bigints.`, {
+      cause: error,
+    })
   }
-  if (json === undefined) throw new LoomiError('bad_event', `${name} is not JSON: leave out functions and symbols.`)
+  if (json === undefined)
+    throw new LoomiError('bad_event', `${name} is not JSON: leave out functions and symbols.`)
   // Three bytes are the most that UTF-8 takes for one UTF-16 unit.
   if (json.length * 3 > MAX_EVENT_BYTES && new TextEncoder().encode(json).length > MAX_EVENT_BYTES) {
-    throw new LoomiError('event_too_large', `${name} has more than ${MAX_EVENT_BYTES} bytes of JSON. Send it in parts, or send a reference.`)
+    throw new LoomiError(
+      'event_too_large',
+      `${name} has more than ${MAX_EVENT_BYTES} bytes of JSON. Send it in parts, or send a reference.`,
+    )
   }
   return json
 }

@@ -27,12 +27,18 @@ export function answerError(c: Context, error: unknown, onError: (error: unknown
     onError(error)
     const answer: ErrorAnswer = {
       success: false,
-      error: { code: 'internal', message: 'The server could not do this just now. Try again; its log says why.' },
+      error: {
+        code: 'internal',
+        message: 'The server could not do this just now. Try again; its log says why.',
+      },
     }
     return c.json(answer, 500, { 'Cache-Control': 'no-store' })
   }
   if (status === 401) c.header('WWW-Authenticate', 'Bearer')
   if (status === 429 || status === 503) c.header('Retry-After', String(1 + Math.floor(Math.random() * 5)))
   c.header('Cache-Control', 'no-store')
-  return c.json({ success: false, error: { code: error.code, message: error.message } } satisfies ErrorAnswer, status)
+  return c.json(
+    { success: false, error: { code: error.code, message: error.message } } satisfies ErrorAnswer,
+    status,
+  )
 }

@@ -34,8 +34,13 @@ export function encodeFrame(frame: Frame, cursor: Cursor | null, retryMs?: numbe
 /** Encodes one row, once for all viewers. The row that closed the session becomes a `session_complete` frame. */
 export function encodeRow(row: StoredEvent, epoch: string): EncodedRow {
   const cursor = formatCursor(epoch, row.seq, keyOf(row))
-  if (row.event_type === 'session_complete') return { row, cursor, bytes: encodeFrame({ type: 'session_complete' }, cursor) }
-  return { row, cursor, bytes: encoder.encode(`id: ${cursor}\ndata: ${eventJson(row, row.event_data, row, null)}\n\n`) }
+  if (row.event_type === 'session_complete')
+    return { row, cursor, bytes: encodeFrame({ type: 'session_complete' }, cursor) }
+  return {
+    row,
+    cursor,
+    bytes: encoder.encode(`id: ${cursor}\ndata: ${eventJson(row, row.event_data, row, null)}\n\n`),
+  }
 }
 
 /**
@@ -44,7 +49,7 @@ export function encodeRow(row: StoredEvent, epoch: string): EncodedRow {
  */
 export function mergeRows(rows: readonly EncodedRow[], bounds: readonly number[]): Uint8Array[] {
   const frames: Uint8Array[] = []
-  for (let start = 0; start < rows.length; ) {
+  for (let start = 0; start < rows.length;) {
     let end = start + 1
     let chars = rows[start]!.row.event_data.length
     while (end < rows.length && canJoin(rows[end - 1]!.row, rows[end]!.row, bounds)) {

@@ -20,19 +20,37 @@ export async function readHeartbeat(request: Request): Promise<HeartbeatBody> {
   try {
     body = JSON.parse(text)
   } catch (error) {
-    throw new LoomiError('bad_request', `The heartbeat is not JSON. Send for example ${EXAMPLE}.`, { cause: error })
+    throw new LoomiError('bad_request', `The heartbeat is not JSON. Send for example ${EXAMPLE}.`, {
+      cause: error,
+    })
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new LoomiError('bad_request', `The heartbeat is a JSON object, for example ${EXAMPLE}.`)
   }
   const fields = body as Record<string, unknown>
   for (const name of ['user_id', 'session_id'] as const) {
-    if (!isId(fields[name])) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters, for example ${EXAMPLE}.`)
+    if (!isId(fields[name]))
+      throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters, for example ${EXAMPLE}.`)
   }
   refuseUnless('client_id', fields['client_id'], isId(fields['client_id']), 'a text of 1 to 128 characters')
-  refuseUnless('last_event_id', fields['last_event_id'], isId(fields['last_event_id']), 'the cursor of the last displayed event')
-  refuseUnless('rung', fields['rung'], ['sw', 'worker', 'page'].includes(fields['rung'] as string), 'sw, worker or page')
-  refuseUnless('state', fields['state'], ['visible', 'hidden', 'paused'].includes(fields['state'] as string), 'visible, hidden or paused')
+  refuseUnless(
+    'last_event_id',
+    fields['last_event_id'],
+    isId(fields['last_event_id']),
+    'the cursor of the last displayed event',
+  )
+  refuseUnless(
+    'rung',
+    fields['rung'],
+    ['sw', 'worker', 'page'].includes(fields['rung'] as string),
+    'sw, worker or page',
+  )
+  refuseUnless(
+    'state',
+    fields['state'],
+    ['visible', 'hidden', 'paused'].includes(fields['state'] as string),
+    'visible, hidden or paused',
+  )
   return body as HeartbeatBody
 }
 
@@ -52,7 +70,7 @@ async function readText(request: Request): Promise<string> {
   const pieces: string[] = []
   const decoder = new TextDecoder()
   const reader = request.body?.getReader()
-  for (let size = 0; reader; ) {
+  for (let size = 0; reader;) {
     const { done, value } = await reader.read()
     if (done) break
     size += value.length

@@ -80,7 +80,10 @@ export class Log {
     const entry = this.#entries.get(nameOf(ref))
     if (result.ok && result.added.length > 0 && entry) {
       this.#learn(entry, result.head)
-      this.#extend(entry, result.added.map((row) => encodeRow(row, result.head.epoch)))
+      this.#extend(
+        entry,
+        result.added.map((row) => encodeRow(row, result.head.epoch)),
+      )
       wakeAll(entry)
     }
     return result
@@ -186,7 +189,8 @@ export class Log {
       entry.tailBytes += row.bytes.length
     }
     let drop = 0
-    while (entry.tail.length - drop > TAIL_ROWS || entry.tailBytes > TAIL_BYTES) entry.tailBytes -= entry.tail[drop++]!.bytes.length
+    while (entry.tail.length - drop > TAIL_ROWS || entry.tailBytes > TAIL_BYTES)
+      entry.tailBytes -= entry.tail[drop++]!.bytes.length
     if (drop > 0) entry.tail.splice(0, drop)
   }
 
@@ -240,7 +244,15 @@ function wakeAll(entry: Entry): void {
 function fromTail({ head, tail }: Entry, after: number): Page | null {
   const first = tail[0]
   const last = tail.at(-1)
-  if (!head || !first || !last || last.row.seq !== head.head || after + 1 < first.row.seq || after > last.row.seq) return null
+  if (
+    !head ||
+    !first ||
+    !last ||
+    last.row.seq !== head.head ||
+    after + 1 < first.row.seq ||
+    after > last.row.seq
+  )
+    return null
   return { epoch: head.epoch, head: head.head, rows: tail.slice(after + 1 - first.row.seq) }
 }
 

@@ -26,7 +26,10 @@ import { lazyStore } from './stores/lazy.ts'
 import { Streams } from './streams.ts'
 
 /** Where the build puts the page's files, seen from the compiled module and from its source. */
-const BROWSER_FILES = new URL(import.meta.url.endsWith('.ts') ? '../dist/browser/' : '../browser/', import.meta.url)
+const BROWSER_FILES = new URL(
+  import.meta.url.endsWith('.ts') ? '../dist/browser/' : '../browser/',
+  import.meta.url,
+)
 
 /** What a client can send or hold. */
 export interface Limits {
@@ -96,7 +99,8 @@ export function createLoomi(options: LoomiOptions): Loomi {
     if (!(value >= 0)) throw new LoomiError('bad_option', `${name} is a number from 0 up.`)
   }
   const limits: Limits = { streamsPerSession: 16, streams: 20_000, beatsPerSecond: 5, ...options.limits }
-  const onError = (error: unknown): void => onEvent({ type: 'error', error: toLoomiError(error, 'internal', describe(error)) })
+  const onError = (error: unknown): void =>
+    onEvent({ type: 'error', error: toLoomiError(error, 'internal', describe(error)) })
   const store = typeof options.store === 'string' ? lazyStore(options.store) : options.store
   const log = new Log(store, clock, onError)
   const presence = new PresenceBook(store, clock, disconnectThresholdMs, onError)

@@ -27,12 +27,15 @@ export const ALREADY_SENT_HEADER = 'x-hono-already-sent'
 export function nodeResponseOf(env: unknown): NodeResponse | undefined {
   const outgoing = (env as { outgoing?: Partial<NodeResponse> } | undefined)?.outgoing
   // HTTP/2 responses of the compatibility layer have the same methods.
-  return typeof outgoing?.writeHead === 'function' && typeof outgoing.write === 'function' ? (outgoing as NodeResponse) : undefined
+  return typeof outgoing?.writeHead === 'function' && typeof outgoing.write === 'function'
+    ? (outgoing as NodeResponse)
+    : undefined
 }
 
 /** The peer's address when the app runs under Hono's Node adapter. */
 export function remoteAddressOf(env: unknown): string | undefined {
-  return (env as { incoming?: { socket?: { remoteAddress?: string } } } | undefined)?.incoming?.socket?.remoteAddress
+  return (env as { incoming?: { socket?: { remoteAddress?: string } } } | undefined)?.incoming?.socket
+    ?.remoteAddress
 }
 
 /** Sends the headers and gives the sink that writes the body. */

@@ -52,11 +52,15 @@ export async function openStream(
   const place = await presence.place(ref, head)
   const asked = query.cursor === null ? null : parseCursor(query.cursor)
   const told = [query.seen, place.displayed].map((cursor) => (cursor === null ? null : parseCursor(cursor)))
-  const seqs = [asked?.seq, place.mark?.seq, ...told.map((parts) => parts?.seq)].filter((seq) => seq !== undefined && seq > 0)
+  const seqs = [asked?.seq, place.mark?.seq, ...told.map((parts) => parts?.seq)].filter(
+    (seq) => seq !== undefined && seq > 0,
+  )
   const keys = await store.keys(ref, seqs as number[])
 
   const reset = query.cursor === null ? null : checkCursor(asked, head, keys)
-  const displayed = told.filter((parts) => parts !== null && checkCursor(parts, head, keys) === null).map((parts) => parts!.seq)
+  const displayed = told
+    .filter((parts) => parts !== null && checkCursor(parts, head, keys) === null)
+    .map((parts) => parts!.seq)
   const decision = decideReplay({
     cursor: query.cursor === null ? null : reset === null ? asked!.seq : 0,
     head: head.head,
@@ -101,6 +105,9 @@ export function checkCursor(
 export function cursorIncludesAll(cursor: string, head: SessionHead): boolean {
   const parts = parseCursor(cursor)
   return (
-    head.closedSeq !== null && parts?.epoch === head.epoch && parts.seq === head.head && parts.tag === tagOf(head.headKey)
+    head.closedSeq !== null &&
+    parts?.epoch === head.epoch &&
+    parts.seq === head.head &&
+    parts.tag === tagOf(head.headKey)
   )
 }

@@ -84,7 +84,8 @@ export class PresenceBook {
   async place(ref: SessionRef, head: SessionHead): Promise<{ mark: Mark | null; displayed: Cursor | null }> {
     const { row } = await this.#entry(ref)
     if (!row) return { mark: null, displayed: null }
-    const displayed = row.displayed !== null && parseCursor(row.displayed)?.epoch === head.epoch ? row.displayed : null
+    const displayed =
+      row.displayed !== null && parseCursor(row.displayed)?.epoch === head.epoch ? row.displayed : null
     // Beats from before the session's first event place the user at its beginning.
     if (row.epoch !== null && row.epoch !== head.epoch) return { mark: null, displayed }
     if (row.pendingSeq !== null) return { mark: { seq: row.pendingSeq, pending: true }, displayed }
@@ -117,7 +118,9 @@ export class PresenceBook {
   async flush(): Promise<void> {
     this.#clock.clearTimeout(this.#timer)
     this.#timer = null
-    const dirty = [...this.#entries.values()].filter((entry): entry is Entry => !(entry instanceof Promise) && entry.dirty)
+    const dirty = [...this.#entries.values()].filter(
+      (entry): entry is Entry => !(entry instanceof Promise) && entry.dirty,
+    )
     if (dirty.length === 0) return
     for (const entry of dirty) entry.dirty = false
     try {

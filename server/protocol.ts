@@ -233,5 +233,10 @@ export interface ErrorAnswer {
 
 /** Whether a value may be a user's or session's id: 1 to {@link MAX_ID_LENGTH} characters, no control characters, no lone surrogates. */
 export function isId(value: unknown): value is string {
-  return typeof value === 'string' && value.length >= 1 && value.length <= MAX_ID_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(value)
+  return (
+    typeof value === 'string' &&
+    value.length >= 1 &&
+    value.length <= MAX_ID_LENGTH &&
+    !/[\p{Cc}\p{Cs}]/u.test(value)
+  )
 }

@@ -28,14 +28,20 @@ export class RateLimit {
     const name = nameOf(ref)
     const now = this.#clock.now()
     const bucket = this.#buckets.get(name) ?? { tokens: this.#burst, at: now }
-    bucket.tokens = Math.min(this.#burst, bucket.tokens + (Math.max(0, now - bucket.at) / 1000) * this.#perSecond)
+    bucket.tokens = Math.min(
+      this.#burst,
+      bucket.tokens + (Math.max(0, now - bucket.at) / 1000) * this.#perSecond,
+    )
     bucket.at = now
     this.#buckets.delete(name)
     this.#buckets.set(name, bucket)
     // The first of the map is the one not used for longest; a forgotten bucket is a full one.
     if (this.#buckets.size > MAX_BUCKETS) this.#buckets.delete(this.#buckets.keys().next().value!)
     if (bucket.tokens < 1) {
-      throw new LoomiError('rate_limited', 'Too many heartbeats for this session. One every 5 s is plenty; see interval_ms.')
+      throw new LoomiError(
+        'rate_limited',
+        'Too many heartbeats for this session. One every 5 s is plenty; see interval_ms.',
+      )
     }
     bucket.tokens -= 1
   }

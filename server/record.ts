@@ -26,7 +26,11 @@ export interface Recorded {
 export interface Recording<T> extends PromiseLike<Recorded>, AsyncIterable<T> {}
 
 /** Starts to record `source` as the session's current run. */
-export function startRecording<T>(session: Session, source: RecordSource<T>, adapter?: Adapter): Recording<T> {
+export function startRecording<T>(
+  session: Session,
+  source: RecordSource<T>,
+  adapter?: Adapter,
+): Recording<T> {
   const chunks: T[] = []
   let done = false
   let failure: { readonly error: unknown } | null = null

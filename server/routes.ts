@@ -6,13 +6,10 @@
 import { type Context, Hono } from 'hono'
 import { type Authorize, type Identity, loopbackOnly } from './authorize.ts'
 import type { Asset } from './assets.ts'
-import type { Clock } from './clock.ts'
 import { answerError } from './error-answers.ts'
 import { LoomiError } from './errors.ts'
 import { readHeartbeat } from './heartbeat-body.ts'
-import type { Log } from './log.ts'
 import { ALREADY_SENT_HEADER, nodeResponseOf, nodeSink, remoteAddressOf } from './node-sink.ts'
-import type { PresenceBook } from './presence.ts'
 import { formatCursor, type HeartbeatAnswer, isId } from './protocol.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { type Sink, STREAM_HEADERS, webSink } from './sinks.ts'
@@ -49,7 +46,10 @@ async function heartbeat(c: Context, deps: RouteDeps): Promise<Response> {
   const claim = { sessionId: body.session_id, userId: body.user_id }
   const { userId } = await identify(c, deps, claim)
   if (userId !== body.user_id) {
-    throw new LoomiError('forbidden', 'user_id is not the user of the credential. Send the user that the ticket was issued for.')
+    throw new LoomiError(
+      'forbidden',
+      'user_id is not the user of the credential. Send the user that the ticket was issued for.',
+    )
   }
   const ref = { sessionId: body.session_id, userId }
   deps.rateLimit.take(ref)
@@ -80,15 +80,20 @@ async function knownHead(ref: SessionRef, { log, onError }: RouteDeps): Promise<
 
 async function stream(c: Context, deps: RouteDeps): Promise<Response> {
   const sessionId = c.req.param('session_id') ?? ''
-  if (!isId(sessionId)) throw new LoomiError('bad_id', 'The session’s id is 1 to 128 characters, percent-encoded in the path.')
+  if (!isId(sessionId))
+    throw new LoomiError('bad_id', 'The session’s id is 1 to 128 characters, percent-encoded in the path.')
   const claimed = c.req.query('user_id')
   const identity = await identify(c, deps, { sessionId, userId: isId(claimed) ? claimed : null })
   const ref: SessionRef = { sessionId, userId: identity.userId }
   const query = readQuery(c)
-  if (query.cursor !== null && (await isComplete(ref, query.cursor, deps))) return c.body(null, 204, { 'Cache-Control': 'no-store' })
+  if (query.cursor !== null && (await isComplete(ref, query.cursor, deps)))
+    return c.body(null, 204, { 'Cache-Control': 'no-store' })
   if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS)
   if (deps.streams.full) {
-    throw new LoomiError('too_many_streams', 'This server holds as many streams as it may. Try again after Retry-After.')
+    throw new LoomiError(
+      'too_many_streams',
+      'This server holds as many streams as it may. Try again after Retry-After.',
+    )
   }
   const outgoing = nodeResponseOf(c.env)
   // What middleware has set so far, a CORS header for one, belongs on the stream too.
@@ -103,7 +108,13 @@ async function stream(c: Context, deps: RouteDeps): Promise<Response> {
   return new Response(body, { headers })
 }
 
-function run(sink: Sink, ref: SessionRef, { expiresAt }: Identity, query: StreamQuery, deps: RouteDeps): void {
+function run(
+  sink: Sink,
+  ref: SessionRef,
+  { expiresAt }: Identity,
+  query: StreamQuery,
+  deps: RouteDeps,
+): void {
   serveStream(deps.streams.open(ref, sink, expiresAt), ref, query, deps).catch(deps.onError)
 }
 
@@ -135,18 +146,26 @@ function readQuery(c: Context): StreamQuery {
   }
 }
 
-async function identify(c: Context, deps: RouteDeps, claim: { sessionId: string; userId: string | null }): Promise<Identity> {
+async function identify(
+  c: Context,
+  deps: RouteDeps,
+  claim: { sessionId: string; userId: string | null },
+): Promise<Identity> {
   if (!deps.authorize) return loopbackOnly(c.req.raw, claim, remoteAddressOf(c.env))
   const identity = await deps.authorize(c.req.raw, claim)
   if (!identity || !isId(identity.userId)) {
-    throw new LoomiError('unauthorized', 'The credential is missing, forged, expired or for another session. Get a new one and try again.')
+    throw new LoomiError(
+      'unauthorized',
+      'The credential is missing, forged, expired or for another session. Get a new one and try again.',
+    )
   }
   return identity
 }
 
 async function file(c: Context, deps: RouteDeps): Promise<Response> {
   const asset = await deps.readAsset(c.req.param('file') ?? '')
-  if (!asset) return c.json({ success: false, error: { code: 'not_found', message: 'No such file here.' } }, 404)
+  if (!asset)
+    return c.json({ success: false, error: { code: 'not_found', message: 'No such file here.' } }, 404)
   if (c.req.header('if-none-match') === asset.etag) return c.body(null, 304, { ETag: asset.etag })
   return c.body(asset.bytes, 200, {
     'Content-Type': asset.type,

@@ -76,8 +76,10 @@ export class SessionWriter {
     const quiet = this.#groups.length === 0 && this.#deps.clock.now() - this.#lastFlushAt >= COALESCE_MS
     for (const event of events) this.#add(event)
     const structural = events.some((event) => event.text === null)
-    if (structural || quiet || this.#deltas >= COALESCE_DELTAS || this.#chars >= COALESCE_CHARS) this.#flushNow()
-    else if (this.#groups.length > 0) this.#timer ??= this.#deps.clock.setTimeout(() => this.#flushNow(), COALESCE_MS)
+    if (structural || quiet || this.#deltas >= COALESCE_DELTAS || this.#chars >= COALESCE_CHARS)
+      this.#flushNow()
+    else if (this.#groups.length > 0)
+      this.#timer ??= this.#deps.clock.setTimeout(() => this.#flushNow(), COALESCE_MS)
   }
 
   /** Resolves when all that was pushed so far is stored, or refused for good. */
@@ -89,7 +91,8 @@ export class SessionWriter {
   #add(event: Outgoing): void {
     const group = this.#groups.at(-1)
     const last = group?.at(-1)
-    if (last && joins(last, event) && group!.length < COALESCE_DELTAS && sizeOf(group!) < COALESCE_CHARS) group!.push(event)
+    if (last && joins(last, event) && group!.length < COALESCE_DELTAS && sizeOf(group!) < COALESCE_CHARS)
+      group!.push(event)
     else this.#groups.push([event])
     this.#deltas++
     this.#chars += event.event_data.length
@@ -152,7 +155,8 @@ export class SessionWriter {
     const last = fresh.at(-1)
     if (!first || !last) return null
     const { text: _, ...event } = first
-    const event_data = fresh.length === 1 ? first.event_data : JSON.stringify(fresh.map(({ text }) => text).join(''))
+    const event_data =
+      fresh.length === 1 ? first.event_data : JSON.stringify(fresh.map(({ text }) => text).join(''))
     return { ...event, event_data, n: last.n, i: last.i, first_n: first.n, part_done: last.part_done }
   }
 

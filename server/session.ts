@@ -7,7 +7,14 @@ import type { Clock } from './clock.ts'
 import { type Draft, stampDraft } from './drafts.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
-import { type Cursor, formatCursor, type Json, type LoomiEvent, parseCursor, type RunEnd } from './protocol.ts'
+import {
+  type Cursor,
+  formatCursor,
+  type Json,
+  type LoomiEvent,
+  parseCursor,
+  type RunEnd,
+} from './protocol.ts'
 import { type Recording, type RecordSource, startRecording } from './record.ts'
 import type { Adapter } from './adapters/adapter.ts'
 import type { SessionWriter } from './session-writer.ts'
@@ -59,7 +66,12 @@ export class Session {
 
   /** What the user said, whole. */
   user(text: string): void {
-    this.emit({ event_type: 'user_message', content_type: 'user', agent_source: 'user', event_data: checkText(text) })
+    this.emit({
+      event_type: 'user_message',
+      content_type: 'user',
+      agent_source: 'user',
+      event_data: checkText(text),
+    })
   }
 
   /** What the agent thinks. */
@@ -112,14 +124,19 @@ export class Session {
   }
 
   /** The log as it is now, after a cursor (default: from the beginning), in order. Throws `bad_request` for a cursor of another log. */
-  async *read({ after = '0' }: { after?: Cursor } = {}): AsyncGenerator<LoomiEvent & { readonly cursor: Cursor }> {
+  async *read({ after = '0' }: { after?: Cursor } = {}): AsyncGenerator<
+    LoomiEvent & { readonly cursor: Cursor }
+  > {
     await this.#deps.writer.flush()
     const from = parseCursor(after)
     const head = await this.#deps.log.head(this.#ref)
     if (!from || (from.epoch !== null && from.epoch !== head?.epoch)) {
-      throw new LoomiError('bad_request', `${after} is not a cursor of this session. Use '0' for the beginning.`)
+      throw new LoomiError(
+        'bad_request',
+        `${after} is not a cursor of this session. Use '0' for the beginning.`,
+      )
     }
-    for (let seq = from.seq; head && seq < head.head; ) {
+    for (let seq = from.seq; head && seq < head.head;) {
       const rows = await this.#deps.store.read(this.#ref, seq, 500)
       if (rows.length === 0) return
       for (const row of rows) {
@@ -130,7 +147,9 @@ export class Session {
           content_type: row.content_type,
           agent_source: row.agent_source,
           event_data: JSON.parse(row.event_data) as Json,
-          ...(row.event_metadata !== null && { event_metadata: JSON.parse(row.event_metadata) as { [name: string]: Json } }),
+          ...(row.event_metadata !== null && {
+            event_metadata: JSON.parse(row.event_metadata) as { [name: string]: Json },
+          }),
           run_id: row.run_id,
           ...(row.part_id !== null && { part_id: row.part_id }),
           ...(row.part_done && { part_done: true as const }),
@@ -169,7 +188,11 @@ export class Session {
     return this.#currentRun().n
   }
 
-  #text(content_type: 'thought' | 'message', text: string, { part, done, agent_source }: TextOptions = {}): void {
+  #text(
+    content_type: 'thought' | 'message',
+    text: string,
+    { part, done, agent_source }: TextOptions = {},
+  ): void {
     this.emit({
       event_type: 'llm_chunk',
       content_type,
@@ -182,7 +205,12 @@ export class Session {
   #endRun(status: RunEnd, data: { readonly [name: string]: Json } = {}): Promise<void> {
     // A run that took nothing has nothing to end.
     if (this.#run) {
-      this.emit({ event_type: 'run_end', content_type: status, agent_source: 'loomi', event_data: { status, ...data } })
+      this.emit({
+        event_type: 'run_end',
+        content_type: status,
+        agent_source: 'loomi',
+        event_data: { status, ...data },
+      })
       this.#run = null
     }
     return this.#deps.writer.flush()
@@ -195,6 +223,10 @@ export class Session {
 }
 
 function checkText(text: unknown): string {
-  if (typeof text !== 'string') throw new LoomiError('bad_event', 'The text is a string. For other data use emit({ event_type, event_data }).')
+  if (typeof text !== 'string')
+    throw new LoomiError(
+      'bad_event',
+      'The text is a string. For other data use emit({ event_type, event_data }).',
+    )
   return text
 }

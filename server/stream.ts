@@ -165,7 +165,9 @@ class StreamLoop {
     } else pieces.push(...this.#encode(inReplay))
     if (opening) this.#position = Math.max(this.#position, inReplay.at(-1)?.row.seq ?? 0)
     if (opening && this.#position >= opening.to) {
-      pieces.push(encodeFrame({ type: 'replay_complete', count: opening.count }, this.#cursorOf(inReplay, opening.to)))
+      pieces.push(
+        encodeFrame({ type: 'replay_complete', count: opening.count }, this.#cursorOf(inReplay, opening.to)),
+      )
       this.#opening = null
     }
     const live = this.#opening || !this.#query.follow ? [] : page.rows.slice(inReplay.length)
@@ -178,7 +180,9 @@ class StreamLoop {
 
   #cursorOf(rows: readonly EncodedRow[], seq: number): Cursor {
     const last = rows.at(-1)
-    return last && last.row.seq === seq ? formatCursor(this.#epoch, seq, keyOf(last.row)) : formatCursor(this.#epoch, seq)
+    return last && last.row.seq === seq
+      ? formatCursor(this.#epoch, seq, keyOf(last.row))
+      : formatCursor(this.#epoch, seq)
   }
 
   #encode(rows: readonly EncodedRow[]): Uint8Array[] {
@@ -196,7 +200,9 @@ class StreamLoop {
   #send(frame: Frame, cursor: Cursor | null): Promise<void> | void {
     const opens = frame.type === 'no_replay' || frame.type === 'replay_start'
     // Drawn per connection, so that a restart does not bring all readers back in the same moment.
-    return this.#stream.write(encodeFrame(frame, cursor, opens ? 1000 + this.#deps.random() * 2000 : undefined))
+    return this.#stream.write(
+      encodeFrame(frame, cursor, opens ? 1000 + this.#deps.random() * 2000 : undefined),
+    )
   }
 
   /** Asks the store until it answers; null when the reader left first or asked for no more than the present. */
@@ -213,4 +219,3 @@ class StreamLoop {
     return null
   }
 }
-

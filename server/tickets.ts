@@ -29,14 +29,20 @@ export interface Tickets extends Authorize {
  * as `Authorization: Bearer …`, or a same-origin cookie `loomi_ticket` carries it for a plain `EventSource`.
  * Throws `bad_option` for a missing or short secret.
  */
-export function tickets(secret: string | undefined, { now = Date.now }: { now?: () => number } = {}): Tickets {
+export function tickets(
+  secret: string | undefined,
+  { now = Date.now }: { now?: () => number } = {},
+): Tickets {
   if (typeof secret !== 'string' || secret.length < MIN_SECRET_LENGTH) {
     throw new LoomiError(
       'bad_option',
       `tickets(secret) needs a secret of at least ${MIN_SECRET_LENGTH} characters. Set LOOMI_SECRET, for example to the output of: openssl rand -hex 32`,
     )
   }
-  const key = crypto.subtle.importKey('raw', utf8(secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify'])
+  const key = crypto.subtle.importKey('raw', utf8(secret), { name: 'HMAC', hash: 'SHA-256' }, false, [
+    'sign',
+    'verify',
+  ])
 
   return Object.assign(authorizeByTicket, { issue })
 
@@ -45,12 +51,24 @@ export function tickets(secret: string | undefined, { now = Date.now }: { now?: 
     if (!payload || !signature || more !== undefined) return null
     const signed = fromBase64Url(signature)
     if (!signed || !(await crypto.subtle.verify('HMAC', await key, signed, utf8(payload)))) return null
-    const [userId, sessionId, expiresAt] = JSON.parse(new TextDecoder().decode(fromBase64Url(payload)!)) as [string, string, number]
+    const [userId, sessionId, expiresAt] = JSON.parse(new TextDecoder().decode(fromBase64Url(payload)!)) as [
+      string,
+      string,
+      number,
+    ]
     if (sessionId !== claim.sessionId || now() >= expiresAt) return null
     return { userId, expiresAt }
   }
 
-  async function issue({ userId, sessionId, ttlMs = MAX_TTL_MS }: { userId: string; sessionId: string; ttlMs?: number }): Promise<string> {
+  async function issue({
+    userId,
+    sessionId,
+    ttlMs = MAX_TTL_MS,
+  }: {
+    userId: string
+    sessionId: string
+    ttlMs?: number
+  }): Promise<string> {
     if (!isId(userId) || !isId(sessionId)) {
       throw new LoomiError('bad_id', 'A ticket needs a userId and a sessionId of 1 to 128 characters.')
     }
@@ -71,7 +89,9 @@ function utf8(text: string): Uint8Array<ArrayBuffer> {
 }
 
 function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => (c === '+' ? '-' : c === '/' ? '_' : ''))
+  return btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) =>
+    c === '+' ? '-' : c === '/' ? '_' : '',
+  )
 }
 
 function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | null {

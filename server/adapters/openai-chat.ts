@@ -9,14 +9,20 @@ import type { Adapter, ChunkReader } from './adapter.ts'
 
 interface Choice {
   readonly index?: unknown
-  readonly delta?: { readonly content?: unknown; readonly reasoning_content?: unknown; readonly reasoning?: unknown } | null
+  readonly delta?: {
+    readonly content?: unknown
+    readonly reasoning_content?: unknown
+    readonly reasoning?: unknown
+  } | null
   readonly finish_reason?: unknown
 }
 
 type Kind = 'thought' | 'message'
 
 export const openaiChat: { readonly recognises: (chunk: unknown) => boolean; readonly adapter: Adapter } = {
-  recognises: (chunk) => isRecord(chunk) && (chunk['object'] === 'chat.completion.chunk' || choicesOf(chunk).some((c) => isRecord(c.delta))),
+  recognises: (chunk) =>
+    isRecord(chunk) &&
+    (chunk['object'] === 'chat.completion.chunk' || choicesOf(chunk).some((c) => isRecord(c.delta))),
   adapter: chatReader,
 }
 
@@ -28,7 +34,10 @@ function chatReader(): ChunkReader {
   return {
     read(chunk) {
       if (!isRecord(chunk)) return []
-      const message = typeof chunk['id'] === 'string' && chunk['id'] !== '' ? chunk['id'].replaceAll('/', '_').slice(0, 80) : 'chat'
+      const message =
+        typeof chunk['id'] === 'string' && chunk['id'] !== ''
+          ? chunk['id'].replaceAll('/', '_').slice(0, 80)
+          : 'chat'
       return choicesOf(chunk).flatMap((choice) => readChoice(choice, message))
     },
     finish: () => [...open.keys()].flatMap(close),
@@ -58,12 +67,16 @@ function chatReader(): ChunkReader {
     const last = open.get(index)
     open.delete(index)
     if (!last) return []
-    return [{ event_type: 'llm_chunk', content_type: last.kind, event_data: '', part: last.part, part_done: true }]
+    return [
+      { event_type: 'llm_chunk', content_type: last.kind, event_data: '', part: last.part, part_done: true },
+    ]
   }
 }
 
 function choicesOf(chunk: { readonly [name: string]: unknown }): Choice[] {
-  return Array.isArray(chunk['choices']) ? chunk['choices'].filter((choice): choice is Choice => isRecord(choice)) : []
+  return Array.isArray(chunk['choices'])
+    ? chunk['choices'].filter((choice): choice is Choice => isRecord(choice))
+    : []
 }
 
 function isRecord(value: unknown): value is { readonly [name: string]: unknown } {

@@ -39,7 +39,7 @@ export async function feed(args: string[]): Promise<void> {
   }
 }
 
-async function* chunks(perSecond: number): AsyncGenerator<unknown> {
+async function* chunks(perSecond: number): AsyncGenerator {
   let number = 0
   for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
     number++
@@ -48,7 +48,11 @@ async function* chunks(perSecond: number): AsyncGenerator<unknown> {
     try {
       chunk = JSON.parse(line)
     } catch (error) {
-      throw new LoomiError('bad_request', `Line ${number} is not JSON. Give one JSON chunk a line; what came before it is stored.`, { cause: error })
+      throw new LoomiError(
+        'bad_request',
+        `Line ${number} is not JSON. Give one JSON chunk a line; what came before it is stored.`,
+        { cause: error },
+      )
     }
     yield chunk
     if (perSecond !== Infinity) await delay(1000 / perSecond)

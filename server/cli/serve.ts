@@ -68,17 +68,23 @@ export function urlOf(host: string, port: number): string {
 
 function portFlag(text: string | undefined): { readonly port: number; readonly exact: boolean } {
   const port = Number(text ?? process.env['PORT'] ?? DEFAULT_PORT)
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new CliError('--port (or PORT) is a whole number from 0 to 65535.')
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new CliError('--port (or PORT) is a whole number from 0 to 65535.')
   return { port, exact: text !== undefined }
 }
 
 /** The wanted port; when it is taken and nobody asked for exactly that one, the next free one. */
-async function freePort(host: string, { port, exact }: { readonly port: number; readonly exact: boolean }): Promise<number> {
+async function freePort(
+  host: string,
+  { port, exact }: { readonly port: number; readonly exact: boolean },
+): Promise<number> {
   for (let candidate = port; ; candidate++) {
     const code = await tryPort(host, candidate)
     if (code === null) return candidate
     if (code !== 'EADDRINUSE' || exact || candidate - port >= PORTS_TO_TRY) {
-      throw new CliError(`Cannot listen on ${host}:${candidate} (${code}). Choose another with --port or PORT; --port 0 takes any free one.`)
+      throw new CliError(
+        `Cannot listen on ${host}:${candidate} (${code}). Choose another with --port or PORT; --port 0 takes any free one.`,
+      )
     }
   }
 }

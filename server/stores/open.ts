@@ -19,12 +19,15 @@ export async function openStore(url: string): Promise<Store> {
       `No store for "${scheme}:" in this version. Give a file's path, sqlite:PATH or :memory:.`,
     )
   }
-  if (url === '') throw new LoomiError('bad_option', 'The store is empty. Give a file’s path, sqlite:PATH or :memory:.')
+  if (url === '')
+    throw new LoomiError('bad_option', 'The store is empty. Give a file’s path, sqlite:PATH or :memory:.')
   let sqlite: typeof import('./sqlite.ts')
   try {
     sqlite = await import('./sqlite.ts')
   } catch (error) {
-    throw new LoomiError('store_unavailable', 'The embedded store needs Node 22.13 or later (node:sqlite).', { cause: error })
+    throw new LoomiError('store_unavailable', 'The embedded store needs Node 22.13 or later (node:sqlite).', {
+      cause: error,
+    })
   }
   return sqlite.openSqlite(url.replace(/^sqlite:/i, ''))
 }

@@ -11,7 +11,15 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { LoomiError, toLoomiError } from '../errors.ts'
-import type { AppendResult, NewEvent, PresenceRow, SessionHead, SessionRef, Store, StoredEvent } from '../store.ts'
+import type {
+  AppendResult,
+  NewEvent,
+  PresenceRow,
+  SessionHead,
+  SessionRef,
+  Store,
+  StoredEvent,
+} from '../store.ts'
 import { keyOf } from '../store.ts'
 import { prepareSchema } from './sqlite-schema.ts'
 
@@ -73,7 +81,9 @@ class SqliteStore implements Store {
       if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
       this.#db = new DatabaseSync(path)
       // A short wait while opening is harmless: no stream is running yet.
-      this.#db.exec('pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on')
+      this.#db.exec(
+        'pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on',
+      )
       prepareSchema(this.#db)
       this.#db.exec('pragma busy_timeout = 0')
     } catch (error) {
@@ -93,7 +103,15 @@ class SqliteStore implements Store {
   }
 
   async savePresence(rows: readonly PresenceRow[]): Promise<void> {
-    const values = rows.map((r) => [r.userId, r.sessionId, r.lastBeatAt, r.headSeq, r.pendingSeq, r.epoch, r.displayed])
+    const values = rows.map((r) => [
+      r.userId,
+      r.sessionId,
+      r.lastBeatAt,
+      r.headSeq,
+      r.pendingSeq,
+      r.epoch,
+      r.displayed,
+    ])
     await this.#write(() => this.#sql.savePresence.run(JSON.stringify(values)))
   }
 
@@ -240,10 +258,14 @@ class SqliteStore implements Store {
 
     const highs = new Map<string, number>()
     for (const { run_id } of events) {
-      if (!highs.has(run_id)) highs.set(run_id, Number(this.#sql.runHigh.get(sessionId, run_id)?.['last_n'] ?? 0))
+      if (!highs.has(run_id))
+        highs.set(run_id, Number(this.#sql.runHigh.get(sessionId, run_id)?.['last_n'] ?? 0))
     }
-    const overlap = events.find((event) => event.first_n <= highs.get(event.run_id)! && event.n > highs.get(event.run_id)!)
-    if (overlap) return { ok: false, code: 'overlap', runId: overlap.run_id, high: highs.get(overlap.run_id)! }
+    const overlap = events.find(
+      (event) => event.first_n <= highs.get(event.run_id)! && event.n > highs.get(event.run_id)!,
+    )
+    if (overlap)
+      return { ok: false, code: 'overlap', runId: overlap.run_id, high: highs.get(overlap.run_id)! }
     const fresh = events.filter((event) => event.n > highs.get(event.run_id)!)
     if (session && fresh.length === 0) return { ok: true, head: toHead(session), added: [] }
     if (session && session['closed_seq'] !== null) return { ok: false, code: 'session_closed' }
@@ -261,7 +283,10 @@ class SqliteStore implements Store {
     const last = added.at(-1)
     if (last) this.#sql.updateSession.run(head, keyOf(last), closedSeq, sessionId)
     for (const runId of highs.keys()) {
-      const high = Math.max(highs.get(runId)!, ...fresh.filter((event) => event.run_id === runId).map((event) => event.n))
+      const high = Math.max(
+        highs.get(runId)!,
+        ...fresh.filter((event) => event.run_id === runId).map((event) => event.n),
+      )
       this.#sql.putRun.run(sessionId, runId, high)
     }
     return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, added }
@@ -336,7 +361,10 @@ function isBusy(error: unknown): boolean {
 }
 
 function toStoreError(error: unknown): LoomiError {
-  if (isBusy(error)) return new LoomiError('store_busy', 'Another process holds the log’s write lock. It is tried again.', { cause: error })
+  if (isBusy(error))
+    return new LoomiError('store_busy', 'Another process holds the log’s write lock. It is tried again.', {
+      cause: error,
+    })
   return toLoomiError(error, 'store_failed', `The log could not be used: ${messageOf(error)}.`)
 }
 

@@ -36,7 +36,12 @@ export function look(page: Page): Promise<Seen> {
 }
 
 /** Waits until the view holds exactly the log; fails with the difference after `withinMs`. */
-export async function becomesWhole(page: Page, world: World, sessionId: string, withinMs = 15_000): Promise<Seen> {
+export async function becomesWhole(
+  page: Page,
+  world: World,
+  sessionId: string,
+  withinMs = 15_000,
+): Promise<Seen> {
   const want = await expected(world, sessionId)
   const giveUpAt = Date.now() + withinMs
   for (;;) {
@@ -56,11 +61,16 @@ export async function becomesWhole(page: Page, world: World, sessionId: string, 
 /** Every event was announced once, in the order of the log. */
 function assertInOrder({ events }: Seen): void {
   const seqs = events.map(({ cursor }) => Number(cursor.split('-')[1]))
-  for (const [i, seq] of seqs.entries()) assert.ok(i === 0 || seq > seqs[i - 1]!, `event ${seq} came after ${seqs[i - 1]}`)
+  for (const [i, seq] of seqs.entries())
+    assert.ok(i === 0 || seq > seqs[i - 1]!, `event ${seq} came after ${seqs[i - 1]}`)
 }
 
 /** Waits for a condition in the page or the world. */
-export async function until(what: string, check: () => Promise<boolean> | boolean, withinMs = 10_000): Promise<void> {
+export async function until(
+  what: string,
+  check: () => Promise<boolean> | boolean,
+  withinMs = 10_000,
+): Promise<void> {
   const giveUpAt = Date.now() + withinMs
   while (!(await check())) {
     assert.ok(Date.now() < giveUpAt, `${what} did not happen within ${withinMs} ms`)

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Browser, BrowserContext, Page } from 'puppeteer-core'
-import { findChromium, launch } from './chromium.ts'
+import { launchChromium, noChromium } from './chromium.ts'
 import { becomesWhole, look, until } from './page.ts'
 import { answer, expected, makeWorld, type World } from './world.ts'
 
@@ -15,16 +15,18 @@ const OFFLINE_MS = 20_000
 const seed = Number(process.env['LOOMI_SEED'] ?? Date.now() % 1_000_000)
 const random = mulberry32(seed)
 
-describe('recovery in Chromium', { skip: findChromium() ? false : 'no Chromium found', concurrency: 1 }, () => {
+describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
   let browser: Browser
   before(async () => {
     console.log(`# LOOMI_SEED=${seed}`)
-    browser = await launch()
+    browser = await launchChromium()
   })
   after(() => browser?.close())
 
   /** Runs one fault at a random moment of a running answer and compares the page with the log at the end. */
-  async function withFault(fault: (scene: Scene) => Promise<Page>): Promise<{ page: Page; seen: Awaited<ReturnType<typeof look>> }> {
+  async function withFault(
+    fault: (scene: Scene) => Promise<Page>,
+  ): Promise<{ page: Page; seen: Awaited<ReturnType<typeof look>> }> {
     return withScene(browser, async (scene) => {
       const answered = answer(scene.world.loomi.session({ sessionId: 's', userId: 'ada' }), 'Which room?')
       await delay(200 + random() * 1500)
@@ -33,7 +35,8 @@ describe('recovery in Chromium', { skip: findChromium() ? false : 'no Chromium f
       const seen = await becomesWhole(page, scene.world, 's')
       await until('live again', async () => (await look(page)).state === 'live')
       const texts = (await expected(scene.world, 's')).map(({ text }) => text).filter((text) => text !== '')
-      for (const text of texts) assert.ok(seen.rendered.includes(text.trim()), `rendered: ${text.slice(0, 60)}`)
+      for (const text of texts)
+        assert.ok(seen.rendered.includes(text.trim()), `rendered: ${text.slice(0, 60)}`)
       return { page, seen }
     })
   }
@@ -74,22 +77,6 @@ describe('recovery in Chromium', { skip: findChromium() ? false : 'no Chromium f
     }
   }
 
-  for (let repeat = 1; repeat <= REPEATS; repeat++) {
-    it(`shows every event once and in order through 20 s offline, and says so (${repeat})`, async () => {
-      const { seen } = await withFault(async ({ page, world }) => {
-        await page.setOfflineMode(true)
-        world.setDown(true)
-        await until('the word offline', async () => (await look(page)).pill.startsWith('Offline'))
-        await delay(OFFLINE_MS)
-        world.setDown(false)
-        await page.setOfflineMode(false)
-        return page
-      })
-      assert.ok(seen.replays.some(({ missed }) => missed > 0))
-      assertIndicatorIffMissed(seen)
-    })
-  }
-
   it('shows no indicator when nothing was missed', () =>
     withScene(browser, async ({ page, world }) => {
       await answer(world.loomi.session({ sessionId: 's', userId: 'ada' }), 'Which room?', { paceMs: 2 })
@@ -114,9 +101,24 @@ describe('recovery in Chromium', { skip: findChromium() ? false : 'no Chromium f
         await page.reload()
       }
       const { rendered } = await becomesWhole(page, world, 's')
-      const places = ['First?', 'm1 First?', 'm2 First?', 'Second?', 'm1 Second?', 'm2 Second?', 'Third?', 'm1 Third?', 'm2 Third?']
-      const found = places.map((words, i) => rendered.indexOf(words, i === 0 ? 0 : rendered.indexOf(places[i - 1]!) + 1))
-      assert.deepEqual(found, [...found].sort((a, b) => a - b))
+      const places = [
+        'First?',
+        'm1 First?',
+        'm2 First?',
+        'Second?',
+        'm1 Second?',
+        'm2 Second?',
+        'Third?',
+        'm1 Third?',
+        'm2 Third?',
+      ]
+      const found = places.map((words, i) =>
+        rendered.indexOf(words, i === 0 ? 0 : rendered.indexOf(places[i - 1]!) + 1),
+      )
+      assert.deepEqual(
+        found,
+        [...found].sort((a, b) => a - b),
+      )
       assert.ok(found.every((at) => at >= 0))
     }))
 
@@ -141,51 +143,18 @@ describe('recovery in Chromium', { skip: findChromium() ? false : 'no Chromium f
       await becomesWhole(second, world, 's')
     }))
 
-  it('sends beats of rung sw every 5 s with the displayed cursor, which is in IndexedDB', () =>
-    withScene(browser, async ({ page, world }) => {
-      await answer(world.loomi.session({ sessionId: 's', userId: 'ada' }), 'Beats?', { paceMs: 1 })
-      const cursor = await world.loomi.session({ sessionId: 's', userId: 'ada' }).cursor()
-      await becomesWhole(page, world, 's')
-      await until('three beats', async () => (await world.beats()).filter(({ rung }) => rung === 'sw').length >= 3, 20_000)
-      const beats = (await world.beats()).filter(({ rung }) => rung === 'sw')
-      const gaps = beats.slice(1).map(({ at }, i) => at - beats[i]!.at)
-      for (const gap of gaps) assert.ok(gap > 4000 && gap < 6500, `gap of ${gap} ms`)
-      assert.equal(beats.at(-1)!.last_event_id, cursor)
-      assert.equal(await displayedOnDevice(page), cursor)
-      assert.equal(await page.evaluate(() => navigator.serviceWorker.controller), null)
-    }))
-
   it('sends beats of rung worker where there is no service worker', () =>
     withScene(
       browser,
       async ({ world }) => {
         await until('a beat', async () => (await world.beats()).some(({ rung }) => rung === 'worker'), 15_000)
       },
-      { prepare: (page) => page.evaluateOnNewDocument(() => Object.defineProperty(navigator, 'serviceWorker', { get: () => undefined })) },
-    ))
-
-  it('beats at heartbeat-ms where the server allows it, and paces a replay by replay-ms', () =>
-    withScene(
-      browser,
-      async ({ page, world, context }) => {
-        await until('three beats', async () => (await world.beats()).length >= 3, 15_000)
-        const beats = await world.beats()
-        const gaps = beats.slice(1).map(({ at }, i) => at - beats[i]!.at)
-        for (const gap of gaps) assert.ok(gap > 2400 && gap < 4200, `gap of ${gap} ms`)
-        await page.close()
-        const session = world.loomi.session({ sessionId: 's', userId: 'ada' })
-        for (let i = 0; i < 8; i++) session.message(`whole ${i}`)
-        await session.cursor()
-        const again = await context.newPage()
-        await again.evaluateOnNewDocument(() =>
-          addEventListener('loomi-event', (e) => (((window as unknown as { at: number[] }).at ??= []).push(performance.now()), e)),
-        )
-        await again.goto(`${world.url}/chat/s?attributes=${encodeURIComponent('replay-ms="100" replay-budget-ms="5000"')}`)
-        await becomesWhole(again, world, 's')
-        const at = await again.evaluate(() => (window as unknown as { at: number[] }).at)
-        assert.ok(at.at(-1)! - at[0]! >= 650, `eight events within ${at.at(-1)! - at[0]!} ms`)
+      {
+        prepare: (page) =>
+          page.evaluateOnNewDocument(() =>
+            Object.defineProperty(navigator, 'serviceWorker', { get: () => undefined }),
+          ),
       },
-      { heartbeatMs: 1000, attributes: 'heartbeat-ms="3000"' },
     ))
 
   it('replays a missed event with the two script tags of the seed', () =>
@@ -208,6 +177,72 @@ describe('recovery in Chromium', { skip: findChromium() ? false : 'no Chromium f
       },
       { path: '/globals/s' },
     ))
+
+  // These mostly wait, so they wait together.
+  describe('over longer times', { concurrency: 4 }, () => {
+    for (let repeat = 1; repeat <= REPEATS; repeat++) {
+      it(`shows every event once and in order through 20 s offline, and says so (${repeat})`, async () => {
+        const { seen } = await withFault(async ({ page, world }) => {
+          await page.setOfflineMode(true)
+          world.setDown(true)
+          await until('the word offline', async () => (await look(page)).pill.startsWith('Offline'))
+          await delay(OFFLINE_MS)
+          world.setDown(false)
+          await page.setOfflineMode(false)
+          return page
+        })
+        assert.ok(seen.replays.some(({ missed }) => missed > 0))
+        assertIndicatorIffMissed(seen)
+      })
+    }
+
+    it('sends beats of rung sw every 5 s with the displayed cursor, which is in IndexedDB', () =>
+      withScene(browser, async ({ page, world }) => {
+        await answer(world.loomi.session({ sessionId: 's', userId: 'ada' }), 'Beats?', { paceMs: 1 })
+        const cursor = await world.loomi.session({ sessionId: 's', userId: 'ada' }).cursor()
+        await becomesWhole(page, world, 's')
+        await until(
+          'three beats',
+          async () => (await world.beats()).filter(({ rung }) => rung === 'sw').length >= 3,
+          20_000,
+        )
+        const beats = (await world.beats()).filter(({ rung }) => rung === 'sw')
+        const gaps = beats.slice(1).map(({ at }, i) => at - beats[i]!.at)
+        for (const gap of gaps) assert.ok(gap > 4000 && gap < 6500, `gap of ${gap} ms`)
+        assert.equal(beats.at(-1)!.last_event_id, cursor)
+        assert.equal(await displayedOnDevice(page), cursor)
+        assert.equal(await page.evaluate(() => navigator.serviceWorker.controller), null)
+      }))
+
+    it('beats at heartbeat-ms where the server allows it, and paces a replay by replay-ms', () =>
+      withScene(
+        browser,
+        async ({ page, world, context }) => {
+          await until('three beats', async () => (await world.beats()).length >= 3, 15_000)
+          const beats = await world.beats()
+          const gaps = beats.slice(1).map(({ at }, i) => at - beats[i]!.at)
+          for (const gap of gaps) assert.ok(gap > 2400 && gap < 4200, `gap of ${gap} ms`)
+          await page.close()
+          const session = world.loomi.session({ sessionId: 's', userId: 'ada' })
+          for (let i = 0; i < 8; i++) session.message(`whole ${i}`)
+          await session.cursor()
+          const again = await context.newPage()
+          await again.evaluateOnNewDocument(() =>
+            addEventListener(
+              'loomi-event',
+              (e) => (((window as unknown as { at: number[] }).at ??= []).push(performance.now()), e),
+            ),
+          )
+          await again.goto(
+            `${world.url}/chat/s?attributes=${encodeURIComponent('replay-ms="100" replay-budget-ms="5000"')}`,
+          )
+          await becomesWhole(again, world, 's')
+          const at = await again.evaluate(() => (window as unknown as { at: number[] }).at)
+          assert.ok(at.at(-1)! - at[0]! >= 650, `eight events within ${at.at(-1)! - at[0]!} ms`)
+        },
+        { heartbeatMs: 1000, attributes: 'heartbeat-ms="3000"' },
+      ))
+  })
 })
 
 interface Scene {
@@ -226,7 +261,12 @@ interface SceneOptions {
 async function withScene<T>(
   browser: Browser,
   play: (scene: Scene) => Promise<T>,
-  { heartbeatMs = 5000, attributes = '', path = `/chat/s?attributes=${encodeURIComponent(attributes)}`, prepare }: SceneOptions = {},
+  {
+    heartbeatMs = 5000,
+    attributes = '',
+    path = `/chat/s?attributes=${encodeURIComponent(attributes)}`,
+    prepare,
+  }: SceneOptions = {},
 ): Promise<T> {
   const world = await makeWorld({ heartbeatMs })
   const context = await browser.createBrowserContext()
@@ -244,8 +284,14 @@ async function withScene<T>(
 /** The pill counts what was missed, and is there only then. */
 function assertIndicatorIffMissed({ replays, events }: Awaited<ReturnType<typeof look>>): void {
   const replayed = events.some(({ phase }) => phase === 'replay')
-  assert.equal(replays.some(({ phase, missed }) => phase === 'start' && missed > 0), replayed)
-  assert.equal(replays.filter(({ phase }) => phase === 'start').length, replays.filter(({ phase }) => phase === 'end').length)
+  assert.equal(
+    replays.some(({ phase, missed }) => phase === 'start' && missed > 0),
+    replayed,
+  )
+  assert.equal(
+    replays.filter(({ phase }) => phase === 'start').length,
+    replays.filter(({ phase }) => phase === 'end').length,
+  )
 }
 
 /** The displayed cursor as the service worker keeps it. */
@@ -254,13 +300,13 @@ function displayedOnDevice(page: Page): Promise<string | null> {
     for (const { name } of await indexedDB.databases()) {
       const db = await new Promise<IDBDatabase>((resolve, reject) => {
         const open = indexedDB.open(name!)
-        open.onsuccess = () => resolve(open.result)
-        open.onerror = () => reject(open.error!)
+        open.addEventListener('success', () => resolve(open.result))
+        open.addEventListener('error', () => reject(open.error!))
       })
       for (const store of db.objectStoreNames) {
         const rows = await new Promise<unknown[]>((resolve) => {
           const all = db.transaction(store).objectStore(store).getAll()
-          all.onsuccess = () => resolve(all.result)
+          all.addEventListener('success', () => resolve(all.result))
         })
         const cursor = JSON.stringify(rows).match(/[a-z0-9]{1,16}-[1-9][0-9]*-[a-z0-9]{6}/)?.[0]
         db.close()

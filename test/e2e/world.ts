@@ -63,9 +63,13 @@ export async function makeWorld({ heartbeatMs = 5000 }: { heartbeatMs?: number }
       if (down) world.cut()
     },
     async startServer() {
-      server = fork(join(import.meta.dirname, 'app-server.ts'), [String(serverPort), store, String(heartbeatMs)], {
-        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      })
+      server = fork(
+        join(import.meta.dirname, 'app-server.ts'),
+        [String(serverPort), store, String(heartbeatMs)],
+        {
+          stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        },
+      )
       const [{ port }] = (await once(server, 'message')) as [{ port: number }]
       serverPort = port
     },
