@@ -4,7 +4,7 @@
  * @module
  */
 import { LoomiError } from './errors.ts'
-import { type Json, MAX_EVENT_BYTES } from './protocol.ts'
+import { isId, type Json, MAX_EVENT_BYTES, MAX_ID_LENGTH } from './protocol.ts'
 import type { Outgoing } from './session-writer.ts'
 
 /** An event as an app words it. Only `event_type` must be given. */
@@ -31,7 +31,8 @@ export interface Stamp {
   readonly createdAt: string
 }
 
-const MAX_NAME_LENGTH = 128
+/** Names are held to what ids are: no store would keep a NUL or half a character to the letter. */
+const A_NAME = `a text of 1 to ${MAX_ID_LENGTH} characters without control characters`
 
 /** Checks a draft and stamps it. Throws `bad_event` or `event_too_large`; then nothing of it was taken. */
 export function stampDraft(draft: Draft, { runId, n, i, createdAt }: Stamp): Outgoing {
@@ -44,13 +45,9 @@ export function stampDraft(draft: Draft, { runId, n, i, createdAt }: Stamp): Out
     part,
   } = draft
   for (const [name, value] of Object.entries({ event_type, content_type, agent_source })) {
-    if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_LENGTH) {
-      throw new LoomiError('bad_event', `${name} is a text of 1 to ${MAX_NAME_LENGTH} characters.`)
-    }
+    if (!isId(value)) throw new LoomiError('bad_event', `${name} is ${A_NAME}.`)
   }
-  if (part !== undefined && (typeof part !== 'string' || part === '' || part.length > MAX_NAME_LENGTH)) {
-    throw new LoomiError('bad_event', `part is a text of 1 to ${MAX_NAME_LENGTH} characters, or left out.`)
-  }
+  if (part !== undefined && !isId(part)) throw new LoomiError('bad_event', `part is ${A_NAME}, or left out.`)
   const data = toJson('event_data', event_data)
   const metadata = event_metadata === undefined ? null : toJson('event_metadata', event_metadata)
   return {

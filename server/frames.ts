@@ -9,15 +9,34 @@
 import { type Cursor, formatCursor, type Frame } from './protocol.ts'
 import { keyOf, type StoredEvent } from './store.ts'
 
-/** A row with the bytes that every viewer of it gets. */
-export interface EncodedRow {
+/** A row as every viewer of it gets it: framed once, and its bytes made once when they are asked for. */
+export class EncodedRow {
   readonly row: StoredEvent
   readonly cursor: Cursor
-  readonly bytes: Uint8Array
+  /** The frame as text. */
+  readonly text: string
+  #bytes: Uint8Array | null = null
+
+  constructor(row: StoredEvent, cursor: Cursor, text: string) {
+    this.row = row
+    this.cursor = cursor
+    this.text = text
+  }
+
+  /** The frame. */
+  get bytes(): Uint8Array {
+    return (this.#bytes ??= encoder.encode(this.text))
+  }
 }
+
+/** A frame on its way: a row, or text. */
+export type Piece = EncodedRow | string
 
 /** Joined deltas stay below this many characters of JSON, so that a frame stays small. */
 const MERGED_CHARS = 64 * 1024
+
+const MAX_QUOTED = 1000
+const QUOTED = new Map<string, string>()
 
 const encoder = new TextEncoder()
 
@@ -26,29 +45,32 @@ export const KEEP_ALIVE: Uint8Array = encoder.encode(':\n\n')
 
 /** Encodes a control frame; without a cursor it carries no id. `retryMs` goes before it. */
 export function encodeFrame(frame: Frame, cursor: Cursor | null, retryMs?: number): Uint8Array {
-  const retry = retryMs === undefined ? '' : `retry: ${Math.round(retryMs)}\n`
-  const id = cursor === null ? '' : `id: ${cursor}\n`
-  return encoder.encode(`${retry}${id}data: ${JSON.stringify(frame)}\n\n`)
+  return encoder.encode(frameText(frame, cursor, retryMs))
 }
 
-/** Encodes one row, once for all viewers. The row that closed the session becomes a `session_complete` frame. */
+/** A control frame as text; see {@link encodeFrame}. */
+export function frameText(frame: Frame, cursor: Cursor | null, retryMs?: number): string {
+  const retry = retryMs === undefined ? '' : `retry: ${Math.round(retryMs)}\n`
+  const id = cursor === null ? '' : `id: ${cursor}\n`
+  return `${retry}${id}data: ${JSON.stringify(frame)}\n\n`
+}
+
+/** Frames one row. The row that closed the session becomes a `session_complete` frame. */
 export function encodeRow(row: StoredEvent, epoch: string): EncodedRow {
   const cursor = formatCursor(epoch, row.seq, keyOf(row))
-  if (row.event_type === 'session_complete')
-    return { row, cursor, bytes: encodeFrame({ type: 'session_complete' }, cursor) }
-  return {
-    row,
-    cursor,
-    bytes: encoder.encode(`id: ${cursor}\ndata: ${eventJson(row, row.event_data, row, null)}\n\n`),
-  }
+  const text =
+    row.event_type === 'session_complete'
+      ? frameText({ type: 'session_complete' }, cursor)
+      : `id: ${cursor}\ndata: ${eventJson(row, row.event_data, row, null)}\n\n`
+  return new EncodedRow(row, cursor, text)
 }
 
 /**
  * Joins neighbouring deltas of one part into one frame each; the frame carries the last one's id and `from`, the first
  * one's seq. A frame never crosses a seq of `bounds`: what ends at a bound and what begins after it stay apart.
  */
-export function mergeRows(rows: readonly EncodedRow[], bounds: readonly number[]): Uint8Array[] {
-  const frames: Uint8Array[] = []
+export function mergeRows(rows: readonly EncodedRow[], bounds: readonly number[]): Piece[] {
+  const frames: Piece[] = []
   for (let start = 0; start < rows.length;) {
     let end = start + 1
     let chars = rows[start]!.row.event_data.length
@@ -57,7 +79,7 @@ export function mergeRows(rows: readonly EncodedRow[], bounds: readonly number[]
       if (chars > MERGED_CHARS) break
       end++
     }
-    frames.push(end === start + 1 ? rows[start]!.bytes : encodeMerged(rows.slice(start, end)))
+    frames.push(end === start + 1 ? rows[start]! : mergedText(rows.slice(start, end)))
     start = end
   }
   return frames
@@ -71,6 +93,7 @@ function canJoin(left: StoredEvent, right: StoredEvent, bounds: readonly number[
     !left.part_done &&
     left.event_type === right.event_type &&
     left.content_type === right.content_type &&
+    left.agent_source === right.agent_source &&
     left.event_metadata === null &&
     right.event_metadata === null &&
     left.event_data.startsWith('"') &&
@@ -79,36 +102,49 @@ function canJoin(left: StoredEvent, right: StoredEvent, bounds: readonly number[
   )
 }
 
-function encodeMerged(rows: readonly EncodedRow[]): Uint8Array {
+function mergedText(rows: readonly EncodedRow[]): string {
   const first = rows[0]!.row
   const last = rows.at(-1)!
   // The contents of two JSON strings side by side are the JSON of the joined text.
   const data = `"${rows.map(({ row }) => row.event_data.slice(1, -1)).join('')}"`
-  return encoder.encode(`id: ${last.cursor}\ndata: ${eventJson(first, data, last.row, first.seq)}\n\n`)
+  return `id: ${last.cursor}\ndata: ${eventJson(first, data, last.row, first.seq)}\n\n`
 }
 
-/** The JSON of an event frame. `event_data` and metadata are JSON text already and go in as they are. */
+/**
+ * The JSON of an event frame. `event_data` and metadata are JSON text already and go in as they are, but for line breaks:
+ * JSON has them only between its tokens, where they mean nothing, and SSE would end the line there.
+ */
 function eventJson(first: StoredEvent, data: string, last: StoredEvent, from: number | null): string {
   return (
-    `{"type":"event","event_type":${JSON.stringify(first.event_type)},"content_type":${JSON.stringify(first.content_type)}` +
-    `,"agent_source":${JSON.stringify(first.agent_source)},"event_data":${data}` +
-    (first.event_metadata === null ? '' : `,"event_metadata":${first.event_metadata}`) +
-    `,"run_id":${JSON.stringify(first.run_id)}` +
-    (first.part_id === null ? '' : `,"part_id":${JSON.stringify(first.part_id)}`) +
+    `{"type":"event","event_type":${quote(first.event_type)},"content_type":${quote(first.content_type)}` +
+    `,"agent_source":${quote(first.agent_source)},"event_data":${onOneLine(data)}` +
+    (first.event_metadata === null ? '' : `,"event_metadata":${onOneLine(first.event_metadata)}`) +
+    `,"run_id":${quote(first.run_id)}` +
+    (first.part_id === null ? '' : `,"part_id":${quote(first.part_id)}`) +
     (last.part_done ? ',"part_done":true' : '') +
     `,"created_at":${JSON.stringify(first.created_at)},"key":${JSON.stringify(keyOf(last))}` +
     (from === null ? '}' : `,"from":${from}}`)
   )
 }
 
-/** Several pieces of bytes as one, for one write. */
-export function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
+function onOneLine(json: string): string {
+  return json.includes('\n') || json.includes('\r') ? json.replaceAll(/[\r\n]/g, ' ') : json
+}
+
+/** Frames in the order in which they are to be written, as the bytes of one write. A row alone costs no encoding of its own. */
+export function toBytes(pieces: readonly Piece[]): Uint8Array {
+  const [first] = pieces
+  if (pieces.length === 1 && first instanceof EncodedRow) return first.bytes
+  return encoder.encode(pieces.map((piece) => (typeof piece === 'string' ? piece : piece.text)).join(''))
+}
+
+/** JSON of a name. The same few names stand in every row, so the last ones are remembered. */
+function quote(name: string): string {
+  let quoted = QUOTED.get(name)
+  if (quoted === undefined) {
+    quoted = JSON.stringify(name)
+    if (QUOTED.size >= MAX_QUOTED) QUOTED.clear()
+    QUOTED.set(name, quoted)
   }
-  return whole
+  return quoted
 }

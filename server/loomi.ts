@@ -99,8 +99,15 @@ export function createLoomi(options: LoomiOptions): Loomi {
     if (!(value >= 0)) throw new LoomiError('bad_option', `${name} is a number from 0 up.`)
   }
   const limits: Limits = { streamsPerSession: 16, streams: 20_000, beatsPerSecond: 5, ...options.limits }
-  const onError = (error: unknown): void =>
-    onEvent({ type: 'error', error: toLoomiError(error, 'internal', describe(error)) })
+  const onError = (error: unknown): void => {
+    const report: Report = { type: 'error', error: toLoomiError(error, 'internal', describe(error)) }
+    try {
+      onEvent(report)
+    } catch {
+      // A reporter that fails must not stop what it reports on.
+      reportToConsole(report)
+    }
+  }
   const store = typeof options.store === 'string' ? lazyStore(options.store) : options.store
   const log = new Log(store, clock, onError)
   const presence = new PresenceBook(store, clock, disconnectThresholdMs, onError)

@@ -86,8 +86,10 @@ async function stream(c: Context, deps: RouteDeps): Promise<Response> {
   const identity = await identify(c, deps, { sessionId, userId: isId(claimed) ? claimed : null })
   const ref: SessionRef = { sessionId, userId: identity.userId }
   const query = readQuery(c)
-  if (query.cursor !== null && (await isComplete(ref, query.cursor, deps)))
+  const head = await presentHead(ref, deps)
+  if (head && query.cursor !== null && cursorIncludesAll(query.cursor, head)) {
     return c.body(null, 204, { 'Cache-Control': 'no-store' })
+  }
   if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS)
   if (deps.streams.full) {
     throw new LoomiError(
@@ -98,34 +100,27 @@ async function stream(c: Context, deps: RouteDeps): Promise<Response> {
   const outgoing = nodeResponseOf(c.env)
   // What middleware has set so far, a CORS header for one, belongs on the stream too.
   const headers = { ...Object.fromEntries(c.res.headers), ...STREAM_HEADERS }
+  const begin = (sink: Sink): void => {
+    const open = deps.streams.open(ref, sink, identity.expiresAt)
+    serveStream(open, ref, query, deps, head).catch(deps.onError)
+  }
   if (outgoing) {
-    run(nodeSink(outgoing, headers), ref, identity, query, deps)
+    begin(nodeSink(outgoing, headers))
     return new Response(null, { headers: { [ALREADY_SENT_HEADER]: 'true' } })
   }
   const { sink, body } = webSink()
   c.req.raw.signal.addEventListener('abort', sink.destroy, { once: true })
-  run(sink, ref, identity, query, deps)
+  begin(sink)
   return new Response(body, { headers })
 }
 
-function run(
-  sink: Sink,
-  ref: SessionRef,
-  { expiresAt }: Identity,
-  query: StreamQuery,
-  deps: RouteDeps,
-): void {
-  serveStream(deps.streams.open(ref, sink, expiresAt), ref, query, deps).catch(deps.onError)
-}
-
-/** A store that does not answer now is asked again inside the stream. */
-async function isComplete(ref: SessionRef, cursor: string, { log, onError }: RouteDeps): Promise<boolean> {
+/** The head as the store has it; a store that does not answer now is asked again inside the stream. */
+async function presentHead(ref: SessionRef, { log, onError }: RouteDeps): Promise<SessionHead | null> {
   try {
-    const head = await log.head(ref)
-    return head !== null && cursorIncludesAll(cursor, head)
+    return await log.head(ref)
   } catch (error) {
     onError(error)
-    return false
+    return null
   }
 }
 

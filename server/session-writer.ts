@@ -50,6 +50,8 @@ export class SessionWriter {
   #due = false
   #writing: Promise<void> | null = null
   #refused: LoomiError | null = null
+  /** The event that closes the session was pushed: nothing may follow it, not even in the same batch. */
+  #closing = false
 
   constructor(ref: SessionRef, deps: WriterDeps) {
     this.#ref = ref
@@ -73,6 +75,8 @@ export class SessionWriter {
 
   /** Takes the events of one input chunk. They are never parted. */
   push(events: readonly Outgoing[]): void {
+    if (this.#closing) return this.#refuse('session_closed')
+    this.#closing = events.some((event) => event.event_type === 'session_complete')
     const quiet = this.#groups.length === 0 && this.#deps.clock.now() - this.#lastFlushAt >= COALESCE_MS
     for (const event of events) this.#add(event)
     const structural = events.some((event) => event.text === null)
@@ -91,8 +95,8 @@ export class SessionWriter {
   #add(event: Outgoing): void {
     const group = this.#groups.at(-1)
     const last = group?.at(-1)
-    if (last && joins(last, event) && group!.length < COALESCE_DELTAS && sizeOf(group!) < COALESCE_CHARS)
-      group!.push(event)
+    const fits = group && group.length < COALESCE_DELTAS && sizeOf([...group, event]) <= COALESCE_CHARS
+    if (last && fits && joins(last, event)) group.push(event)
     else this.#groups.push([event])
     this.#deltas++
     this.#chars += event.event_data.length
@@ -161,6 +165,8 @@ export class SessionWriter {
   }
 
   #refuse(code: 'not_owner' | 'session_closed'): void {
+    // Said once: an agent may go on for minutes.
+    if (this.#refused?.code === code) return
     const message =
       code === 'not_owner'
         ? `Session ${this.#ref.sessionId} belongs to another user. Use a session id of this user’s own.`

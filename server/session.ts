@@ -204,7 +204,7 @@ export class Session {
 
   #endRun(status: RunEnd, data: { readonly [name: string]: Json } = {}): Promise<void> {
     // A run that took nothing has nothing to end.
-    if (this.#run) {
+    if (this.#run && this.#run.n > 0) {
       this.emit({
         event_type: 'run_end',
         content_type: status,

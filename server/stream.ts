@@ -7,7 +7,7 @@
  * @module
  */
 import { type Clock, sleep } from './clock.ts'
-import { concat, type EncodedRow, encodeFrame, mergeRows } from './frames.ts'
+import { type EncodedRow, encodeFrame, frameText, mergeRows, type Piece, toBytes } from './frames.ts'
 import type { Log, Page, Watch } from './log.ts'
 import { cursorIncludesAll, type Opening, openStream } from './opening.ts'
 import type { PresenceBook } from './presence.ts'
@@ -53,11 +53,12 @@ export async function serveStream(
   ref: SessionRef,
   query: StreamQuery,
   deps: StreamDeps,
+  head: SessionHead | null = null,
 ): Promise<void> {
   const watch = deps.log.watch(ref)
   stream.sink.closed.addEventListener('abort', watch.wake, { once: true })
   try {
-    await new StreamLoop(stream, ref, query, deps, watch).run()
+    await new StreamLoop(stream, ref, query, deps, watch).run(head)
   } finally {
     watch.stop()
     stream.sink.end()
@@ -85,8 +86,9 @@ class StreamLoop {
     this.#watch = watch
   }
 
-  async run(): Promise<void> {
-    const head = await this.#patiently(() => this.#deps.log.head(this.#ref))
+  async run(known: SessionHead | null): Promise<void> {
+    // A session that was not there a moment ago is asked for again: by now its first event would wake us.
+    const head = known ?? (await this.#patiently(() => this.#deps.log.head(this.#ref)))
     if (head) await this.#open(head, this.#query.cursor)
     else await this.#awaitSession()
     while (!this.#gone && !this.#complete) {
@@ -150,30 +152,30 @@ class StreamLoop {
   }
 
   async #writePage(page: Page): Promise<void> {
-    const pieces: Uint8Array[] = []
+    const pieces: Piece[] = []
     const first = page.rows[0]?.row.seq ?? page.head + 1
     if (first > this.#position + 1) {
       const gap: Frame = { type: 'gap', from: this.#position + 1, to: first - 1 }
-      pieces.push(encodeFrame(gap, formatCursor(this.#epoch, first - 1)))
+      pieces.push(frameText(gap, formatCursor(this.#epoch, first - 1)))
       this.#position = first - 1
     }
     const opening = this.#opening
     const inReplay = opening ? page.rows.filter(({ row }) => row.seq <= opening.to) : []
     if (opening && this.#query.paceMs > 0) {
-      await this.#writePaced(pieces.concat(this.#encode(inReplay)))
+      await this.#writePaced(pieces.concat(this.#pieces(inReplay)))
       pieces.length = 0
-    } else pieces.push(...this.#encode(inReplay))
+    } else pieces.push(...this.#pieces(inReplay))
     if (opening) this.#position = Math.max(this.#position, inReplay.at(-1)?.row.seq ?? 0)
     if (opening && this.#position >= opening.to) {
       pieces.push(
-        encodeFrame({ type: 'replay_complete', count: opening.count }, this.#cursorOf(inReplay, opening.to)),
+        frameText({ type: 'replay_complete', count: opening.count }, this.#cursorOf(inReplay, opening.to)),
       )
       this.#opening = null
     }
     const live = this.#opening || !this.#query.follow ? [] : page.rows.slice(inReplay.length)
-    pieces.push(...this.#encode(live))
+    pieces.push(...this.#pieces(live))
     this.#position = Math.max(this.#position, live.at(-1)?.row.seq ?? 0)
-    if (pieces.length > 0) await this.#stream.write(concat(pieces))
+    if (pieces.length > 0) await this.#stream.write(toBytes(pieces))
     this.#complete = [...inReplay, ...live].some(({ row }) => row.event_type === 'session_complete')
     this.#deps.presence.served(this.#ref, this.#position, opening !== null && !this.#opening)
   }
@@ -185,14 +187,14 @@ class StreamLoop {
       : formatCursor(this.#epoch, seq)
   }
 
-  #encode(rows: readonly EncodedRow[]): Uint8Array[] {
-    if (!this.#query.merge) return rows.map(({ bytes }) => bytes)
+  #pieces(rows: readonly EncodedRow[]): readonly Piece[] {
+    if (!this.#query.merge) return rows
     return mergeRows(rows, this.#opening ? [this.#opening.seen, this.#opening.to] : [])
   }
 
-  async #writePaced(frames: readonly Uint8Array[]): Promise<void> {
+  async #writePaced(frames: readonly Piece[]): Promise<void> {
     for (const frame of frames) {
-      await this.#stream.write(frame)
+      await this.#stream.write(toBytes([frame]))
       await sleep(this.#deps.clock, this.#query.paceMs, this.#stream.sink.closed)
     }
   }

@@ -26,13 +26,15 @@ import { prepareSchema } from './sqlite-schema.ts'
 const POLL_MS = 50
 const BUSY_GIVE_UP_MS = 5000
 const PAGE_BYTES = 1 << 20
+const SLICE_ROWS = 100
 
 const SQL = {
   session: 'select user_id, epoch, head, head_key, closed_seq from loomi_sessions where session_id = ?',
   insertSession: `insert into loomi_sessions (session_id, user_id, epoch, head, head_key, closed_seq, created_at)
     values (?, ?, ?, 0, '', null, ?)`,
   updateSession: 'update loomi_sessions set head = ?, head_key = ?, closed_seq = ? where session_id = ?',
-  runHigh: 'select last_n from loomi_runs where session_id = ? and run_id = ?',
+  runHigh: `select r.last_n from loomi_sessions s join loomi_runs r on r.session_id = s.session_id
+    where s.session_id = ? and s.user_id = ? and r.run_id = ?`,
   putRun: `insert into loomi_runs (session_id, run_id, last_n) values (?, ?, ?)
     on conflict (session_id, run_id) do update set last_n = excluded.last_n`,
   insertEvent: `insert into loomi_stream_events (session_id, seq, run_id, n, i, event_type, content_type,
@@ -77,25 +79,27 @@ class SqliteStore implements Store {
   #closed = false
 
   constructor(path: string) {
+    let db: DatabaseSync | null = null
     try {
       if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
-      this.#db = new DatabaseSync(path)
+      this.#db = db = new DatabaseSync(path)
       // A short wait while opening is harmless: no stream is running yet.
       this.#db.exec(
         'pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on',
       )
       prepareSchema(this.#db)
       this.#db.exec('pragma busy_timeout = 0')
+      this.#sql = Object.fromEntries(
+        Object.entries(SQL).map(([name, text]) => [name, this.#db.prepare(text)]),
+      ) as Record<keyof typeof SQL, StatementSync>
     } catch (error) {
+      db?.close()
       throw toLoomiError(
         error,
         'store_unavailable',
         `Cannot open the log at ${path}: ${messageOf(error)}. Give a path in a folder that this process may write to.`,
       )
     }
-    this.#sql = Object.fromEntries(
-      Object.entries(SQL).map(([name, text]) => [name, this.#db.prepare(text)]),
-    ) as Record<keyof typeof SQL, StatementSync>
   }
 
   append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult> {
@@ -117,13 +121,23 @@ class SqliteStore implements Store {
 
   async read(ref: SessionRef, after: number, limit: number): Promise<readonly StoredEvent[]> {
     return this.#ask(() => {
+      // In slices, because `all` is several times faster than `iterate` and a whole page of large events would not be small.
       const rows: StoredEvent[] = []
-      let bytes = 0
-      for (const row of this.#sql.read.iterate(ref.sessionId, ref.userId, after, limit)) {
-        const event = toEvent(row)
-        rows.push(event)
-        bytes += event.event_data.length
-        if (bytes >= PAGE_BYTES) break
+      for (let bytes = 0; rows.length < limit;) {
+        const from = rows.at(-1)?.seq ?? after
+        const slice = this.#sql.read.all(
+          ref.sessionId,
+          ref.userId,
+          from,
+          Math.min(SLICE_ROWS, limit - rows.length),
+        )
+        for (const row of slice) {
+          const event = toEvent(row)
+          rows.push(event)
+          bytes += event.event_data.length + (event.event_metadata?.length ?? 0)
+          if (bytes >= PAGE_BYTES) return rows
+        }
+        if (slice.length < SLICE_ROWS) break
       }
       return rows
     })
@@ -150,7 +164,7 @@ class SqliteStore implements Store {
   }
 
   async runHigh(ref: SessionRef, runId: string): Promise<number> {
-    return this.#ask(() => Number(this.#sql.runHigh.get(ref.sessionId, runId)?.['last_n'] ?? 0))
+    return this.#ask(() => this.#runHighNow(ref, runId))
   }
 
   async loadPresence(ref: SessionRef): Promise<PresenceRow | null> {
@@ -198,7 +212,7 @@ class SqliteStore implements Store {
     if (this.#closed) return Promise.reject(new LoomiError('closed', 'The store is closed.'))
     return new Promise((resolve, reject) => {
       this.#queue.push({ work, resolve, reject })
-      this.#flushing ??= this.#flush().finally(() => (this.#flushing = null))
+      this.#flushing ??= this.#flush()
     })
   }
 
@@ -218,6 +232,8 @@ class SqliteStore implements Store {
         for (const { reject } of batch) reject(toStoreError(error))
       }
     }
+    // In the same step as the last look at the queue: what is asked for later must start a flush of its own.
+    this.#flushing = null
   }
 
   /** Takes the write lock without ever blocking the process. */
@@ -258,8 +274,7 @@ class SqliteStore implements Store {
 
     const highs = new Map<string, number>()
     for (const { run_id } of events) {
-      if (!highs.has(run_id))
-        highs.set(run_id, Number(this.#sql.runHigh.get(sessionId, run_id)?.['last_n'] ?? 0))
+      if (!highs.has(run_id)) highs.set(run_id, this.#runHighNow(ref, run_id))
     }
     const overlap = events.find(
       (event) => event.first_n <= highs.get(event.run_id)! && event.n > highs.get(event.run_id)!,
@@ -282,14 +297,13 @@ class SqliteStore implements Store {
     })
     const last = added.at(-1)
     if (last) this.#sql.updateSession.run(head, keyOf(last), closedSeq, sessionId)
-    for (const runId of highs.keys()) {
-      const high = Math.max(
-        highs.get(runId)!,
-        ...fresh.filter((event) => event.run_id === runId).map((event) => event.n),
-      )
-      this.#sql.putRun.run(sessionId, runId, high)
-    }
+    for (const { run_id, n } of fresh) highs.set(run_id, Math.max(n, highs.get(run_id)!))
+    for (const [runId, high] of highs) this.#sql.putRun.run(sessionId, runId, high)
     return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, added }
+  }
+
+  #runHighNow({ sessionId, userId }: SessionRef, runId: string): number {
+    return Number(this.#sql.runHigh.get(sessionId, userId, runId)?.['last_n'] ?? 0)
   }
 
   #ask<T>(work: () => T): T {
@@ -337,7 +351,8 @@ function columnsOf(row: StoredEvent): SQLInputValue[] {
 }
 
 function toEvent(row: Record<string, unknown>): StoredEvent {
-  return { ...row, part_done: row['part_done'] === 1 } as unknown as StoredEvent
+  row['part_done'] = row['part_done'] === 1
+  return row as unknown as StoredEvent
 }
 
 function toHead(row: Record<string, unknown>): SessionHead {

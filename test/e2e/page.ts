@@ -8,7 +8,7 @@ import { expected, type World } from './world.ts'
 
 export interface Seen {
   readonly state: string
-  readonly items: { id: string; text: string; phase: string }[]
+  readonly items: readonly { readonly id: string; readonly text: string; readonly phase: string }[]
   /** The words of all items as rendered. */
   readonly rendered: string
   readonly events: { cursor: string; phase: string }[]
@@ -19,9 +19,7 @@ export interface Seen {
 /** What the element shows now. */
 export function look(page: Page): Promise<Seen> {
   return page.evaluate(() => {
-    const element = document.querySelector('loomi-recovery') as HTMLElement & {
-      snapshot: { state: string; items: { id: string; text: string; phase: string }[] }
-    }
+    const element = document.querySelector('loomi-recovery')!
     const { log } = window as unknown as { log: { events: never[]; replays: never[] } }
     const root = element.shadowRoot!
     return {
