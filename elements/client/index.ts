@@ -1,0 +1,18 @@
+/**
+ * The client without an element: `import { RecoveryClient } from 'loomi-recovery/client'`.
+ *
+ * @module
+ */
+export { RecoveryClient } from './recovery-client.ts'
+export type {
+  ClientError,
+  ClientOptions,
+  ClientState,
+  Clock,
+  Item,
+  Notice,
+  Phase,
+  Shown,
+  Signal,
+  Snapshot,
+} from './types.ts'

@@ -1,0 +1,85 @@
+/**
+ * Gives the missed part of a stream a rhythm that an eye can follow, within a bounded time.
+ *
+ * @module
+ */
+import type { ReplayStartFrame } from '../../server/protocol.ts'
+import type { Received } from './frames.ts'
+
+/** Below one frame of a screen nobody sees a pause, and timers cost more than they give. */
+const MIN_PAUSE_MS = 16
+
+/** The rhythm, and the time by which it goes. */
+export interface Pacing {
+  /** Milliseconds between two visible groups. */
+  readonly replayMs: number
+  /** Milliseconds for the whole missed part. */
+  readonly budgetMs: number
+  readonly now: () => number
+  /** Resolves after `ms` milliseconds, or before when the hurry begins. */
+  readonly sleep: (ms: number) => Promise<void>
+  /** Asked when a replay starts: true shows it at once. */
+  readonly instant: () => boolean
+  /** Asked before each pause: true leaves it out. */
+  readonly hurry: () => boolean
+}
+
+/**
+ * Passes batches on, the missed rows of a replay one visible group at a time; all else at once. A group is one
+ * event or the neighbouring deltas of one part: what changes one item. Takes the next batch only when
+ * the last one has been passed on.
+ */
+export async function* pace(
+  batches: AsyncIterable<readonly Received[]>,
+  pacing: Pacing,
+): AsyncGenerator<readonly Received[]> {
+  let schedule: Schedule | null = null
+  for await (const batch of batches) {
+    let ready: Received[] = []
+    for (const received of batch) {
+      const { frame } = received
+      if (frame.type === 'replay_start' && !pacing.instant()) schedule = new Schedule(frame, pacing)
+      else if (ENDS.has(frame.type)) schedule = null
+      const pauseMs = schedule?.pauseBefore(received) ?? 0
+      if (pauseMs >= MIN_PAUSE_MS && !pacing.hurry()) {
+        if (ready.length > 0) yield ready
+        ready = []
+        // What was shown takes time itself: ask the clock again.
+        const restMs = schedule!.rest()
+        if (restMs > 0 && !pacing.hurry()) await pacing.sleep(restMs)
+      }
+      ready.push(received)
+    }
+    if (ready.length > 0) yield ready
+  }
+}
+
+const ENDS = new Set<string>(['replay_start', 'no_replay', 'replay_complete', 'reset'])
+
+/** When each group of one replay is due: each takes its share of the budget, at most `replayMs`. */
+class Schedule {
+  readonly #replay: ReplayStartFrame
+  readonly #pacing: Pacing
+  #due: number | null = null
+  #part: string | undefined
+
+  constructor(replay: ReplayStartFrame, pacing: Pacing) {
+    this.#replay = replay
+    this.#pacing = pacing
+  }
+
+  pauseBefore({ frame, at }: Received): number {
+    const { missed, seen, to } = this.#replay
+    if (frame.type !== 'event' || at === null || at.seq <= seen || at.seq > to) return 0
+    const sameItem = frame.part_id !== undefined && frame.part_id === this.#part
+    this.#part = frame.part_id
+    const rows = at.seq - (frame.from ?? at.seq) + 1
+    if (this.#due === null) this.#due = this.#pacing.now()
+    else if (!sameItem) this.#due += Math.min(this.#pacing.replayMs, (this.#pacing.budgetMs * rows) / missed)
+    return this.rest()
+  }
+
+  rest(): number {
+    return (this.#due ?? 0) - this.#pacing.now()
+  }
+}

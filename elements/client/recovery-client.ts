@@ -1,0 +1,282 @@
+/**
+ * The client: keeps a view of one session whole, whatever happens to the network, the tab or the server.
+ *
+ * @module
+ */
+import { type Cursor, DEFAULT_BASE, isId } from '../../server/protocol.ts'
+import { Callbacks } from './callbacks.ts'
+import { systemClock, within } from './clock.ts'
+import { compareCursors } from './frames.ts'
+import type { LinkHost, LinkStatus } from './link.ts'
+import { streamHeaders, streamUrl } from './request.ts'
+import { Supply } from './supply.ts'
+import { canShareTabs } from './tabs.ts'
+import type { ClientOptions, ClientState, Clock, Notice, Signal, Snapshot } from './types.ts'
+import { View } from './view.ts'
+
+/** Milliseconds that the device's displayed cursor is waited for. */
+const SEEN_MS = 300
+
+/** Milliseconds after which restored rows are shown even though more of them are on their way. */
+const HOLD_MS = 1000
+
+const IDLE = { state: 'idle', attempt: 0, retryAt: null, polling: false, error: null } as const
+
+/**
+ * Takes in a session's stream and shows it as one immutable {@link Snapshot}. Every event is shown once and in order;
+ * a broken connection is resumed from the position by itself. It has no DOM: {@link RecoveryClient.signal} tells
+ * it what happens to the page.
+ *
+ * @example
+ * ```ts
+ * const client = new RecoveryClient({ sessionId: 's-42', userId: 'ada' })
+ * client.subscribe(() => render(client.snapshot))
+ * client.connect()
+ * ```
+ */
+export class RecoveryClient {
+  readonly #options: ClientOptions
+  readonly #clock: Clock
+  readonly #callbacks: Callbacks
+  readonly #view: View
+  readonly #subscribers = new Set<() => void>()
+  #snapshot: Snapshot
+  #supply: Supply | null = null
+  /** Of the supply, also after its end; null while nobody asked for one. */
+  #status: LinkStatus | null = null
+  #visible: boolean
+  #offline = false
+  #rush = false
+  #seen: Cursor | null = null
+  #asksSeen: Promise<Cursor | null> | null = null
+  #displayed: Cursor | null = null
+  /** The newest event that a beat knew of when we were behind it. */
+  #behind: Cursor | null = null
+  #hold: unknown = null
+
+  constructor(options: ClientOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#visible = options.visible ?? true
+    const callbacks = new Callbacks(options)
+    this.#callbacks = callbacks
+    const hooks = {
+      visible: () => this.#visible,
+      opened: () => this.#publish(),
+      beforeShow: callbacks.beforeShow.bind(callbacks),
+      reset: callbacks.reset.bind(callbacks),
+      notice: (notice: Notice) => this.#notify(notice),
+    }
+    this.#view = new View(hooks, options.history !== 'none')
+    this.#snapshot = this.#look()
+  }
+
+  /** What the view shows now; the same object until something changes. */
+  get snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  /** Calls `fn` after each change of the snapshot; returns what ends that. */
+  subscribe(fn: () => void): () => void {
+    this.#subscribers.add(fn)
+    return () => this.#subscribers.delete(fn)
+  }
+
+  /** Connects, or tries at once when waiting, or once more when failed. What is shown stays and is continued. */
+  connect(): void {
+    if (this.#supply) return this.#supply.wake(true)
+    if (this.#status?.state === 'complete') return
+    const { sessionId } = this.#options
+    if (!isId(sessionId)) {
+      const error = {
+        code: 'session_id_invalid',
+        message: 'A session id has 1 to 128 characters and no control characters.',
+      }
+      return this.#follow({ ...IDLE, state: 'failed', error })
+    }
+    this.#status = { ...IDLE, state: 'connecting' }
+    this.#supply = this.#newSupply()
+    this.#supply.open()
+    this.#publish()
+  }
+
+  /** Ends all that the client does. What is shown stays. */
+  disconnect(): void {
+    this.#supply?.close()
+    this.#supply = null
+    this.#status = null
+    this.#behind = null
+    this.#publish()
+  }
+
+  /** Shows what is left of the current replay at once. */
+  showAll(): void {
+    if (this.#view.stage !== 'replaying') return
+    this.#rush = true
+    this.#supply?.hurry()
+  }
+
+  /** Tells what happened to the page. */
+  signal(signal: Signal): void {
+    switch (signal) {
+      case 'visible':
+        this.#visible = true
+        this.#view.items.see()
+        this.#publish()
+        return this.#supply?.wake(true)
+      case 'hidden':
+        this.#visible = false
+        return this.#supply?.hurry()
+      case 'offline':
+      case 'online':
+        this.#offline = signal === 'offline'
+        return this.#supply?.setOffline(this.#offline)
+      case 'freeze':
+        return this.#supply?.freeze()
+      default:
+        return this.#supply?.wake(false)
+    }
+  }
+
+  /** Tells what a beat's answer said is the newest event. Two in a row that we are behind make the client fetch again. */
+  noteBeat(latest: Cursor | null): void {
+    const behind = this.#snapshot.state === 'live' && latest !== null && this.#isBehind(latest)
+    // What was new a beat ago must be here by now; what is new since may be on its way.
+    const stalled = behind && this.#behind !== null && this.#isBehind(this.#behind)
+    this.#behind = behind && !stalled ? latest : null
+    if (stalled) this.#supply?.refetch()
+  }
+
+  #isBehind(cursor: Cursor): boolean {
+    const { position } = this.#view
+    return position === null || (compareCursors(position, cursor) ?? 0) < 0
+  }
+
+  #newSupply(): Supply {
+    const {
+      base = DEFAULT_BASE,
+      sessionId,
+      userId = '',
+      shareTabs = true,
+      replayMs = 50,
+      replayBudgetMs = 1200,
+    } = this.#options
+    const shares = shareTabs && canShareTabs()
+    const supply: Supply = new Supply(
+      this.#view,
+      {
+        prepare: (once, renew) => this.#prepare(once, renew),
+        renews: this.#options.getToken !== undefined,
+        taken: () => this.#taken(),
+        status: (status) => this.#supply === supply && this.#follow(status),
+      },
+      {
+        shareAs: shares ? `loomi:${base}:${userId}:${sessionId}` : null,
+        offline: this.#offline,
+        credentials: this.#options.credentials ?? 'same-origin',
+        // Looked up late: a page may replace its fetch after us.
+        fetch: (input, init) => (this.#options.fetch ?? globalThis.fetch)(input, init),
+        clock: this.#clock,
+        random: this.#options.random ?? Math.random,
+        pacing: {
+          replayMs,
+          budgetMs: replayBudgetMs,
+          instant: () => this.#callbacks.call('instant', () => this.#options.instant?.()) ?? false,
+          hurry: () => this.#rush || !this.#visible,
+        },
+      },
+    )
+    return supply
+  }
+
+  async #prepare(once: boolean, renew: boolean): ReturnType<LinkHost['prepare']> {
+    const { base = DEFAULT_BASE, sessionId, userId, history, after, getToken, getSeen } = this.#options
+    if (getSeen) {
+      this.#asksSeen ??= within(
+        this.#callbacks.call('getSeen', getSeen) ?? Promise.resolve(null),
+        SEEN_MS,
+        this.#clock,
+      )
+      this.#seen ??= await this.#asksSeen
+    }
+    const seen = this.#seenNow()
+    const place = { position: this.#view.position, after: history === 'none' ? (after ?? seen) : '0', seen }
+    const headers = await streamHeaders(getToken, renew, once ? null : place.position)
+    return { url: streamUrl(base, sessionId, userId, place, once), headers }
+  }
+
+  /** The device's displayed cursor, or ours where that is further on or of a newer log. */
+  #seenNow(): Cursor | null {
+    if (this.#displayed === null || this.#seen === null) return this.#displayed ?? this.#seen
+    return (compareCursors(this.#displayed, this.#seen) ?? 1) > 0 ? this.#displayed : this.#seen
+  }
+
+  #follow(status: LinkStatus): void {
+    this.#status = status
+    const { state, error } = status
+    if (state === 'complete' || state === 'failed') this.#supply = null
+    this.#publish()
+    if (state === 'failed' && error) this.#callbacks.notice({ type: 'error', ...error })
+  }
+
+  /** Restored rows come in one piece, unless that would keep them back for long. */
+  #taken(): void {
+    if (!this.#view.restoring) this.#publish()
+    else this.#hold ??= this.#clock.setTimeout(() => this.#publish(), HOLD_MS)
+  }
+
+  #notify(notice: Notice): void {
+    this.#publish()
+    this.#callbacks.notice(notice)
+    if (notice.type === 'replay' && notice.phase === 'end') this.#rush = false
+  }
+
+  #publish(): void {
+    if (this.#hold !== null) this.#clock.clearTimeout(this.#hold)
+    this.#hold = null
+    const next = this.#look()
+    if (!isSame(next, this.#snapshot)) {
+      this.#snapshot = next
+      for (const fn of this.#subscribers) this.#callbacks.call('A subscriber', fn)
+    }
+    this.#reportDisplayed()
+  }
+
+  #look(): Snapshot {
+    const { items, missed, caughtUp, position, gaps } = this.#view
+    const { attempt, retryAt, polling, error } = this.#status ?? IDLE
+    const state = this.#state()
+    return {
+      state,
+      items: items.list,
+      running: items.running,
+      missed,
+      caughtUp,
+      attempt,
+      retryAt,
+      position,
+      polling,
+      gaps,
+      error,
+    }
+  }
+
+  #state(): ClientState {
+    const state = this.#status?.state ?? 'idle'
+    if (state !== 'open') return state
+    return this.#view.stage === 'closed' ? 'connecting' : this.#view.stage
+  }
+
+  #reportDisplayed(): void {
+    const { shown } = this.#view
+    if (!this.#visible || shown === null || shown === this.#displayed) return
+    const seen = this.#seenNow()
+    if (seen !== null && (compareCursors(shown, seen) ?? 1) <= 0) return
+    this.#displayed = shown
+    this.#callbacks.displayed(shown)
+  }
+}
+
+function isSame(left: Snapshot, right: Snapshot): boolean {
+  return (Object.keys(left) as (keyof Snapshot)[]).every((name) => left[name] === right[name])
+}

@@ -1,0 +1,62 @@
+/**
+ * Address and headers of a request for the stream.
+ *
+ * @module
+ */
+import type { Cursor } from '../../server/protocol.ts'
+import { ConnectionError } from './connection.ts'
+import type { ClientOptions } from './types.ts'
+
+/** What a request says about the view and the device. */
+export interface Place {
+  /** What the view has taken in; null before the first frame. */
+  readonly position: Cursor | null
+  /** Where the view wants to begin; null leaves it to the server. */
+  readonly after: Cursor | null
+  /** The displayed cursor. */
+  readonly seen: Cursor | null
+}
+
+/** The address; `once` asks for what there is and no more. */
+export function streamUrl(
+  base: string,
+  sessionId: string,
+  userId: string | undefined,
+  place: Place,
+  once: boolean,
+): string {
+  const query = new URLSearchParams()
+  if (once) query.set('follow', '0')
+  // A proxy may strip Last-Event-ID: what we have then comes again and is dropped.
+  const after = once ? (place.position ?? place.after) : (place.after ?? place.position)
+  if (after !== null) query.set('after', after)
+  if (place.seen !== null) query.set('seen', place.seen)
+  if (userId !== undefined) query.set('user_id', userId)
+  query.set('merge', '1')
+  return `${base.replace(/\/+$/, '')}/stream/${encodeURIComponent(sessionId)}?${query}`
+}
+
+/** The headers; asks the app for a token. Throws a {@link ConnectionError} when it has trouble to get one. */
+export async function streamHeaders(
+  getToken: ClientOptions['getToken'],
+  renew: boolean,
+  lastEventId: Cursor | null,
+): Promise<{ [name: string]: string }> {
+  const headers: { [name: string]: string } = { Accept: 'text/event-stream' }
+  if (lastEventId !== null) headers['Last-Event-ID'] = lastEventId
+  const token = await tokenFrom(getToken, renew)
+  if (token) headers.Authorization = `Bearer ${token}`
+  return headers
+}
+
+async function tokenFrom(
+  getToken: ClientOptions['getToken'],
+  renew: boolean,
+): Promise<string | null | undefined> {
+  try {
+    return await getToken?.(renew)
+  } catch (cause) {
+    const message = `getToken failed (${cause instanceof Error ? cause.message : String(cause)}); it is asked again.`
+    throw new ConnectionError('broken', 'token_failed', message, { cause })
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Where a view's frames come from: its own stream, or the tab that leads. Changes over without losing any.
+ *
+ * @module
+ */
+import type { Received } from './frames.ts'
+import { Inbox } from './inbox.ts'
+import { Link, type LinkHost, type LinkOptions, type LinkStatus } from './link.ts'
+import { type TabMessage, Tabs } from './tabs.ts'
+import type { Verdict, View } from './view.ts'
+
+/** Whom a supply serves. */
+export interface SupplyHost {
+  readonly prepare: LinkHost['prepare']
+  readonly renews: boolean
+  /** Frames were taken in. */
+  readonly taken: () => void
+  /** The status changed. `complete` and `failed` are the last of a supply. */
+  readonly status: (status: LinkStatus) => void
+}
+
+/** What a supply is made with. `shareAs` is the same in all tabs that share a connection; null shares none. */
+export interface SupplyOptions extends Omit<LinkOptions, 'mode' | 'offline'> {
+  readonly shareAs: string | null
+  readonly offline: boolean
+}
+
+const START: LinkStatus = { state: 'connecting', attempt: 0, retryAt: null, polling: false, error: null }
+
+/** One supply, from {@link Supply.open} to {@link Supply.close}. */
+export class Supply {
+  readonly #view: View
+  readonly #host: SupplyHost
+  readonly #options: SupplyOptions
+  readonly #inbox: Inbox = new Inbox()
+  #offline: boolean
+  #frozen = false
+  #tabs: Tabs | null = null
+  #follows = false
+  #link: Link | null = null
+  #status: LinkStatus = START
+  /** How the leader's stream is, as far as it told. */
+  #leader: LinkStatus | null = null
+
+  constructor(view: View, host: SupplyHost, options: SupplyOptions) {
+    this.#view = view
+    this.#host = host
+    this.#options = options
+    this.#offline = options.offline
+  }
+
+  /** Of this tab's requests; while they serve, of the leader's stream if that is interrupted. */
+  get status(): LinkStatus {
+    const leader = this.#follows && this.#status.state === 'open' ? this.#leader : null
+    if (leader?.state === 'waiting' || leader?.state === 'offline') return leader
+    return { ...this.#status, polling: this.#status.polling || (leader?.polling ?? false) }
+  }
+
+  open(): void {
+    const { shareAs, clock } = this.#options
+    if (shareAs === null) return this.#start('stream')
+    const tabs: Tabs = new Tabs(
+      shareAs,
+      {
+        lead: () => this.#tabs === tabs && this.#start('stream'),
+        follow: () => this.#tabs === tabs && this.#start('follow'),
+        message: (message) => this.#tabs === tabs && this.#hear(message),
+      },
+      clock,
+    )
+    this.#tabs = tabs
+    tabs.join()
+  }
+
+  /** Stops everything; nothing that is under way reaches the view. */
+  close(): void {
+    this.#link?.stop()
+    this.#link = null
+    this.#tabs?.leave()
+    this.#tabs = null
+    this.#inbox.clear()
+  }
+
+  /** A connection is wanted and may be possible; `act`: somebody looks at the page. */
+  wake(act: boolean): void {
+    if (this.#frozen) {
+      this.#frozen = false
+      this.open()
+    } else if (this.#follows) this.#recheck(act)
+    else this.#link?.wake(act)
+  }
+
+  /** Something is missing that the stream should have brought. */
+  refetch(): void {
+    if (this.#follows) this.#recheck(true)
+    else this.#link?.refetch()
+  }
+
+  setOffline(offline: boolean): void {
+    this.#offline = offline
+    this.#link?.setOffline(offline)
+  }
+
+  /** The page is put to sleep: a frozen tab must not lead. What it misses is fetched when it wakes. */
+  freeze(): void {
+    if (!this.#tabs || this.#frozen) return
+    this.#frozen = true
+    this.close()
+    this.#change({ ...START, state: 'waiting' })
+  }
+
+  /** Ends the pause between two groups of a replay. */
+  hurry(): void {
+    this.#link?.hurry()
+  }
+
+  #recheck(look: boolean): void {
+    this.#tabs?.ask(look)
+    this.#link?.refetch()
+  }
+
+  #start(mode: LinkOptions['mode']): void {
+    this.#link?.stop()
+    this.#inbox.clear()
+    this.#leader = null
+    this.#follows = mode === 'follow'
+    const mine = (): boolean => this.#link === link
+    const link: Link = new Link(
+      {
+        prepare: this.#host.prepare,
+        renews: this.#host.renews,
+        begin: (quiet) => this.#view.begin(quiet),
+        heard: (frames, quiet) => mode === 'stream' && this.#tabs?.send({ type: 'frames', frames, quiet }),
+        receive: (batch) => this.#receive(batch, mine),
+        settled: () => this.#drain(),
+        position: () => this.#view.position,
+        live: () => this.#view.stage === 'live',
+        status: (status) => mine() && this.#change(status),
+      },
+      { ...this.#options, mode, offline: this.#offline },
+    )
+    this.#link = link
+    if (this.#follows) this.#tabs?.ask(false)
+    void link.run()
+  }
+
+  #receive(batch: readonly Received[], mine: () => boolean): Verdict {
+    let verdict: Verdict = 'go'
+    for (const received of batch) {
+      // The app may have let go of us from within a callback.
+      if (verdict !== 'go' || !mine()) break
+      verdict = this.#view.take(received)
+    }
+    this.#host.taken()
+    return verdict
+  }
+
+  #hear(message: TabMessage): void {
+    if (message.type === 'hello') {
+      if (this.#follows || !this.#link) return
+      this.#tabs?.send({ type: 'status', status: this.#status })
+      if (message.look) this.#link.wake(true)
+    } else if (!this.#follows) return
+    else if (message.type === 'status') {
+      this.#leader = message.status
+      this.#host.status(this.status)
+    } else {
+      this.#inbox.add(message.frames, message.quiet)
+      if (this.#link && !this.#link.busy && this.#status.state === 'open') this.#catchUp()
+    }
+  }
+
+  #catchUp(): void {
+    const verdict = this.#drain()
+    if (verdict === 'hole') this.#link?.refetch()
+    if (verdict === 'complete') this.#change({ ...START, state: 'complete' })
+  }
+
+  #drain(): Verdict {
+    if (!this.#follows) return 'go'
+    const verdict = this.#inbox.drain(this.#view)
+    this.#host.taken()
+    return verdict
+  }
+
+  #change(status: LinkStatus): void {
+    this.#status = status
+    if (!this.#follows) this.#tabs?.send({ type: 'status', status })
+    if (status.state === 'complete' || status.state === 'failed') this.close()
+    this.#host.status(this.status)
+  }
+}

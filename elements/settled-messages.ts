@@ -1,0 +1,20 @@
+/**
+ * Which messages have come to their end between two snapshots, for saying each once.
+ *
+ * @module
+ */
+import type { Snapshot } from './client/index.ts'
+import { kindOf } from './kinds.ts'
+
+/** The texts of messages that ended while live; what a replay brings is summed up in one sentence instead. */
+export function settledMessages(before: Snapshot, after: Snapshot): readonly string[] {
+  if (before.state !== 'live' || after.state !== 'live') return []
+  const texts: string[] = []
+  for (const [index, item] of after.items.entries()) {
+    const known = before.items[index]
+    if (item === known || !item.done || kindOf(item.event) !== 'message') continue
+    if (known?.id === item.id && known.done) continue
+    texts.push(item.text)
+  }
+  return texts
+}

@@ -1,0 +1,187 @@
+/**
+ * The transcript: items in the order of the log, each with its kind's look, and notices where something is gone.
+ *
+ * @module
+ */
+import { html, nothing, type TemplateResult } from 'lit'
+import { guard } from 'lit/directives/guard.js'
+import { repeat } from 'lit/directives/repeat.js'
+import { textOf, type Json } from '../server/protocol.ts'
+import type { Item, Snapshot } from './client/index.ts'
+import { growingText } from './growing-text.ts'
+import { kindOf, type Kind } from './kinds.ts'
+import type { Strings } from './strings.ts'
+
+/** What a transcript is made from. */
+export interface TranscriptSource {
+  readonly snapshot: Snapshot
+  readonly strings: Strings
+  /** The slot that shows an item drawn by the page; null for the default look. */
+  readonly slotOf: (item: Item) => string | null
+  /** Ids of the items after which the log began anew; null for the transcript's start. */
+  readonly resets: readonly (string | null)[]
+}
+
+interface Entry {
+  readonly key: string
+  readonly content: unknown
+}
+
+/** The log and, when it shows nothing, the slot `empty`. */
+export function transcriptTemplate(source: TranscriptSource): TemplateResult {
+  const { snapshot, strings } = source
+  const { state } = snapshot
+  const entries = entriesOf(source)
+  const settled = state !== 'connecting' && state !== 'replaying'
+  return html`
+    <div
+      class="log"
+      part="log"
+      role="log"
+      aria-live="off"
+      aria-label=${strings.transcript}
+      aria-busy=${state === 'replaying' ? 'true' : 'false'}
+    >
+      ${repeat(
+        entries,
+        (entry) => entry.key,
+        (entry) => entry.content,
+      )}
+    </div>
+    ${entries.length === 0 && settled ? html`<slot name="empty"></slot>` : nothing}
+    ${isPending(snapshot) ? PENDING : nothing}
+  `
+}
+
+function entriesOf({ snapshot, strings, slotOf, resets }: TranscriptSource): Entry[] {
+  const entries: Entry[] = []
+  const gaps = [...snapshot.gaps]
+  const gapsBefore = (seq: number): void => {
+    while (gaps.length > 0 && gaps[0]![1] < seq) {
+      const [from, to] = gaps.shift()!
+      entries.push({ key: `gap:${from}-${to}`, content: notice('gap', strings.gap(from, to)) })
+    }
+  }
+  const resetsAfter = (id: string | null): void => {
+    for (const [index, after] of resets.entries()) {
+      if (after === id) entries.push({ key: `reset:${index}`, content: notice('reset', strings.reset) })
+    }
+  }
+
+  resetsAfter(null)
+  for (const item of snapshot.items) {
+    gapsBefore(item.seq)
+    const slot = slotOf(item)
+    if (slot !== null || !isSilent(item)) {
+      entries.push({
+        key: `item:${item.id}`,
+        content: guard([item, slot, strings], () => itemTemplate(item, slot, strings)),
+      })
+    }
+    if (resets.length > 0) resetsAfter(item.id)
+  }
+  gapsBefore(Infinity)
+  return entries
+}
+
+/** A run that ended well needs no words, nor does the end of a session. */
+function isSilent({ event }: Item): boolean {
+  return kindOf(event) === 'run_end' && !['failed', 'stopped', 'interrupted'].includes(event.content_type)
+}
+
+/** An answer is under way, and nothing of it is growing that would show so. */
+function isPending({ state, running, items }: Snapshot): boolean {
+  return state === 'live' && running && items.at(-1)?.done !== false
+}
+
+const PENDING = html`<div class="pending" part="pending" aria-hidden="true"><i></i><i></i><i></i></div>`
+
+function itemTemplate(item: Item, slot: string | null, strings: Strings): TemplateResult {
+  const kind = kindOf(item.event)
+  const look = slot === null ? kind : 'projected'
+  return html`<div
+    class="item ${look}"
+    part="item ${kind}"
+    data-phase=${item.phase}
+    ?data-unseen=${item.unseen}
+    ?data-open=${!item.done}
+  >
+    ${slot === null ? LOOKS[kind](item, strings) : html`<slot name=${slot}></slot>`}
+  </div>`
+}
+
+const LOOKS: Record<Kind, (item: Item, strings: Strings) => TemplateResult> = {
+  thought: ({ text, done }, strings) =>
+    html`<details open>
+      <summary>${done ? strings.thought : strings.thinking}</summary>
+      <div class="text">${growingText(text)}</div>
+    </details>`,
+  message: ({ text }, strings) =>
+    html`<div class="text" role="article" aria-label=${strings.assistant}>${growingText(text)}</div>`,
+  user: ({ text }, strings) =>
+    html`<div class="text bubble" role="article" aria-label=${strings.you}>${growingText(text)}</div>`,
+  tool: ({ event, text }) => {
+    const { name, rest } = toolLine(event.event_data, text)
+    const arrow = event.content_type === 'tool_result' ? '←' : '→'
+    return html`<span class="mark" aria-hidden="true">${arrow}</span> <span class="name">${name}</span>
+      <span class="data">${rest}</span>`
+  },
+  event: ({ event, text }) =>
+    html`<span class="name">${event.content_type}</span>
+      <span class="data">${text || compact(event.event_data)}</span>`,
+  run_end: ({ event }, strings) =>
+    noticeText(runEnd(event.content_type, reasonOf(event.event_data), strings)),
+}
+
+function notice(name: string, words: string): TemplateResult {
+  return html`<div class="item notice" part="notice ${name}">${noticeText(words)}</div>`
+}
+
+function noticeText(words: string): TemplateResult {
+  return html`<span class="words">${words}</span>`
+}
+
+function runEnd(how: string, reason: string, strings: Strings): string {
+  if (how === 'failed') return strings.runFailed(reason)
+  return how === 'stopped' ? strings.runStopped : strings.runInterrupted
+}
+
+function reasonOf(data: Json): string {
+  const fields = fieldsOf(data)
+  const { message, error } = fields
+  if (typeof message === 'string') return message
+  return typeof error === 'string' ? error : textOf(error ?? data) || textOf(fieldsOf(error)['message'] ?? '')
+}
+
+/** Providers call a tool's name and input by few names; what has none of them is shown whole. */
+function toolLine(data: Json, text: string): { readonly name: string; readonly rest: string } {
+  const { name, tool, tool_name, input, args, arguments: named, output, result } = fieldsOf(data)
+  const called = [name, tool, tool_name].find((value) => typeof value === 'string')
+  const rest = input ?? args ?? named ?? output ?? result
+  if (typeof called !== 'string') return { name: '', rest: text || compact(data) }
+  return { name: called, rest: rest === undefined ? text : compact(rest) }
+}
+
+function fieldsOf(data: Json | undefined): { readonly [name: string]: Json } {
+  return typeof data === 'object' && data !== null && !Array.isArray(data)
+    ? (data as { readonly [name: string]: Json })
+    : {}
+}
+
+/** One line of a value, fields as `name: value`; long ones are cut, for this is a hint and not a debugger. */
+function compact(data: Json): string {
+  const line =
+    typeof data === 'object' && data !== null && !Array.isArray(data)
+      ? Object.entries(data)
+          .map(([name, value]) => `${name}: ${inline(value as Json)}`)
+          .join(' · ')
+      : inline(data)
+  return line.length > MAX_COMPACT ? `${line.slice(0, MAX_COMPACT).toWellFormed()}…` : line
+}
+
+function inline(data: Json): string {
+  if (Array.isArray(data)) return data.map(inline).join(', ')
+  return typeof data === 'string' ? data : JSON.stringify(data)
+}
+
+const MAX_COMPACT = 300
