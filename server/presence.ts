@@ -8,6 +8,7 @@
  * @module
  */
 import type { Clock } from './clock.ts'
+import { LoomiError } from './errors.ts'
 import { nameOf } from './log.ts'
 import { type Cursor, parseCursor, type Rung, type TabState } from './protocol.ts'
 import type { Mark } from './replay-decision.ts'
@@ -125,10 +126,10 @@ export class PresenceBook {
     for (const entry of dirty) entry.dirty = false
     try {
       await this.#store.savePresence(dirty.map((entry) => entry.row!))
-      this.#evict()
     } catch (error) {
-      for (const entry of dirty) this.#touch(entry)
       this.#onError(error)
+      if (error instanceof LoomiError && error.code === 'closed') return
+      for (const entry of dirty) this.#touch(entry)
     }
   }
 
@@ -151,6 +152,7 @@ export class PresenceBook {
       return entry
     })
     this.#entries.set(name, loading)
+    this.#evict()
     return loading
   }
 

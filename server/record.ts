@@ -34,7 +34,7 @@ export function startRecording<T>(
   const chunks: T[] = []
   let done = false
   let failure: { readonly error: unknown } | null = null
-  let wake: (() => void) | null = null
+  let news = Promise.withResolvers<void>()
   const recorded = record()
 
   return {
@@ -45,31 +45,44 @@ export function startRecording<T>(
         while (chunks.length > 0) yield chunks.shift()!
         if (failure) throw failure.error
         if (done) return
-        await new Promise<void>((resolve) => (wake = resolve))
+        await news.promise
       }
     },
   }
 
   async function record(): Promise<Recorded> {
-    let n = session.chunks
-    let reader: ChunkReader | null = adapter ? adapter() : null
+    let reader: ChunkReader | null = null
     let result: Recorded = { status: 'complete' }
     try {
+      reader = adapter ? adapter() : null
       for await (const chunk of iterate(await source)) {
         chunks.push(chunk)
-        wake?.()
+        tell()
         reader ??= detectAdapter(chunk)()
-        session.emitChunk(++n, reader.read(chunk))
+        session.emitChunk(reader.read(chunk))
       }
+      session.emitChunk(reader?.finish() ?? [])
     } catch (error) {
       result = { status: 'failed', error }
       failure = { error }
+      endParts(reader)
     }
     done = true
-    wake?.()
-    session.emitChunk(n + 1, reader?.finish() ?? [])
+    tell()
     await (result.status === 'complete' ? session.end() : session.fail(result.error))
     return result
+  }
+
+  function tell(): void {
+    news.resolve()
+    news = Promise.withResolvers()
+  }
+
+  /** Ends what a broken stream left open. An adapter that can't is the failure already told, or adds nothing to it. */
+  function endParts(reader: ChunkReader | null): void {
+    try {
+      session.emitChunk(reader?.finish() ?? [])
+    } catch {}
   }
 }
 

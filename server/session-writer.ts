@@ -41,6 +41,8 @@ export class SessionWriter {
   readonly #deps: WriterDeps
   /** Runs that other processes may have fed before: what they stored is cut off. */
   readonly #highs = new Map<string, number | null>()
+  /** The highest chunk pushed of each such run: a second handle here that feeds it too adds nothing. */
+  readonly #taken = new Map<string, number>()
   #groups: Group[] = []
   #deltas = 0
   #chars = 0
@@ -70,11 +72,16 @@ export class SessionWriter {
 
   /** Says that a run may have been fed before, here or elsewhere: chunks that are stored already add nothing. */
   resumeRun(runId: string): void {
-    if (!this.#highs.has(runId)) this.#highs.set(runId, null)
+    if (this.#taken.has(runId)) return
+    this.#taken.set(runId, 0)
+    this.#highs.set(runId, null)
   }
 
   /** Takes the events of one input chunk. They are never parted. */
   push(events: readonly Outgoing[]): void {
+    const { run_id, n } = events[0]!
+    if (n <= (this.#taken.get(run_id) ?? 0)) return
+    if (this.#taken.has(run_id)) this.#taken.set(run_id, n)
     if (this.#closing) return this.#refuse('session_closed')
     this.#closing = events.some((event) => event.event_type === 'session_complete')
     const quiet = this.#groups.length === 0 && this.#deps.clock.now() - this.#lastFlushAt >= COALESCE_MS
@@ -95,7 +102,7 @@ export class SessionWriter {
   #add(event: Outgoing): void {
     const group = this.#groups.at(-1)
     const last = group?.at(-1)
-    const fits = group && group.length < COALESCE_DELTAS && sizeOf([...group, event]) <= COALESCE_CHARS
+    const fits = group && group.length < COALESCE_DELTAS && sizeOf(group) + event.event_data.length <= COALESCE_CHARS
     if (last && fits && joins(last, event)) group.push(event)
     else this.#groups.push([event])
     this.#deltas++

@@ -20,6 +20,9 @@ import type { Adapter } from './adapters/adapter.ts'
 import type { SessionWriter } from './session-writer.ts'
 import { keyOf, type SessionRef, type Store } from './store.ts'
 
+/** Of the text of a failure only so many characters travel. */
+const MAX_REASON_LENGTH = 2000
+
 /** What text methods take beside the text. */
 export interface TextOptions {
   /** Joins deltas to one text; without it the text is whole. */
@@ -86,7 +89,7 @@ export class Session {
 
   /** Any event. Throws `bad_event` or `event_too_large`. */
   emit(event: Draft): void {
-    this.emitChunk(this.#currentRun().n + 1, [event])
+    this.emitChunk([event])
   }
 
   /** Records a provider's stream as this run; see {@link Recording}. Without `adapter` the form is detected. */
@@ -104,7 +107,8 @@ export class Session {
    * hold what is not for users. Resolves like `end()`.
    */
   fail(error: unknown): Promise<void> {
-    if (typeof error === 'string') return this.#endRun('failed', { code: 'agent_failed', text: error })
+    if (typeof error === 'string')
+      return this.#endRun('failed', { code: 'agent_failed', text: error.slice(0, MAX_REASON_LENGTH) })
     const code = (error as { code?: unknown } | null)?.code
     return this.#endRun('failed', { code: typeof code === 'string' ? code.slice(0, 64) : 'agent_failed' })
   }
@@ -167,25 +171,17 @@ export class Session {
   }
 
   /**
-   * Takes the events of input chunk `n` of the current run.
+   * Takes the events of the current run's next input chunk.
    *
    * @internal
    */
-  emitChunk(n: number, drafts: readonly Draft[]): void {
+  emitChunk(drafts: readonly Draft[]): void {
     const run = this.#currentRun()
+    const n = run.n + 1
     const createdAt = new Date(this.#deps.clock.now()).toISOString()
     const events = drafts.map((draft, i) => stampDraft(draft, { runId: run.id, n, i, createdAt }))
     run.n = n
     if (events.length > 0) this.#deps.writer.push(events)
-  }
-
-  /**
-   * How many chunks the current run has taken.
-   *
-   * @internal
-   */
-  get chunks(): number {
-    return this.#currentRun().n
   }
 
   #text(

@@ -5,22 +5,20 @@
  */
 import { type Cursor, DEFAULT_BASE, isId } from '../../server/protocol.ts'
 import { Callbacks } from './callbacks.ts'
-import { systemClock, within } from './clock.ts'
+import { systemClock } from './clock.ts'
 import { compareCursors } from './frames.ts'
-import type { LinkHost, LinkStatus } from './link.ts'
+import { CONNECTING, type LinkHost, type LinkStatus } from './link.ts'
 import { streamHeaders, streamUrl } from './request.ts'
+import { Seen } from './seen.ts'
 import { Supply } from './supply.ts'
 import { canShareTabs } from './tabs.ts'
 import type { ClientOptions, ClientState, Clock, Notice, Signal, Snapshot } from './types.ts'
 import { View } from './view.ts'
 
-/** Milliseconds that the device's displayed cursor is waited for. */
-const SEEN_MS = 300
-
 /** Milliseconds after which restored rows are shown even though more of them are on their way. */
 const HOLD_MS = 1000
 
-const IDLE = { state: 'idle', attempt: 0, retryAt: null, polling: false, error: null } as const
+const IDLE = { ...CONNECTING, state: 'idle' } as const
 
 /**
  * Takes in a session's stream and shows it as one immutable {@link Snapshot}. Every event is shown once and in order;
@@ -39,6 +37,7 @@ export class RecoveryClient {
   readonly #clock: Clock
   readonly #callbacks: Callbacks
   readonly #view: View
+  readonly #seen: Seen
   readonly #subscribers = new Set<() => void>()
   #snapshot: Snapshot
   #supply: Supply | null = null
@@ -47,9 +46,6 @@ export class RecoveryClient {
   #visible: boolean
   #offline = false
   #rush = false
-  #seen: Cursor | null = null
-  #asksSeen: Promise<Cursor | null> | null = null
-  #displayed: Cursor | null = null
   /** The newest event that a beat knew of when we were behind it. */
   #behind: Cursor | null = null
   #hold: unknown = null
@@ -60,6 +56,7 @@ export class RecoveryClient {
     this.#visible = options.visible ?? true
     const callbacks = new Callbacks(options)
     this.#callbacks = callbacks
+    this.#seen = new Seen((cursor) => callbacks.displayed(cursor))
     const hooks = {
       visible: () => this.#visible,
       opened: () => this.#publish(),
@@ -92,9 +89,9 @@ export class RecoveryClient {
         code: 'session_id_invalid',
         message: 'A session id has 1 to 128 characters and no control characters.',
       }
-      return this.#follow({ ...IDLE, state: 'failed', error })
+      return this.#follow({ ...CONNECTING, state: 'failed', error })
     }
-    this.#status = { ...IDLE, state: 'connecting' }
+    this.#status = CONNECTING
     this.#supply = this.#newSupply()
     this.#supply.open()
     this.#publish()
@@ -192,23 +189,15 @@ export class RecoveryClient {
   async #prepare(once: boolean, renew: boolean): ReturnType<LinkHost['prepare']> {
     const { base = DEFAULT_BASE, sessionId, userId, history, after, getToken, getSeen } = this.#options
     if (getSeen) {
-      this.#asksSeen ??= within(
-        this.#callbacks.call('getSeen', getSeen) ?? Promise.resolve(null),
-        SEEN_MS,
+      await this.#seen.ask(
+        () => this.#callbacks.call('getSeen', getSeen) ?? Promise.resolve(null),
         this.#clock,
       )
-      this.#seen ??= await this.#asksSeen
     }
-    const seen = this.#seenNow()
+    const seen = this.#seen.newest
     const place = { position: this.#view.position, after: history === 'none' ? (after ?? seen) : '0', seen }
     const headers = await streamHeaders(getToken, renew, once ? null : place.position)
     return { url: streamUrl(base, sessionId, userId, place, once), headers }
-  }
-
-  /** The device's displayed cursor, or ours where that is further on or of a newer log. */
-  #seenNow(): Cursor | null {
-    if (this.#displayed === null || this.#seen === null) return this.#displayed ?? this.#seen
-    return (compareCursors(this.#displayed, this.#seen) ?? 1) > 0 ? this.#displayed : this.#seen
   }
 
   #follow(status: LinkStatus): void {
@@ -239,7 +228,7 @@ export class RecoveryClient {
       this.#snapshot = next
       for (const fn of this.#subscribers) this.#callbacks.call('A subscriber', fn)
     }
-    this.#reportDisplayed()
+    if (this.#visible && this.#view.shown !== null) this.#seen.show(this.#view.shown)
   }
 
   #look(): Snapshot {
@@ -265,15 +254,6 @@ export class RecoveryClient {
     const state = this.#status?.state ?? 'idle'
     if (state !== 'open') return state
     return this.#view.stage === 'closed' ? 'connecting' : this.#view.stage
-  }
-
-  #reportDisplayed(): void {
-    const { shown } = this.#view
-    if (!this.#visible || shown === null || shown === this.#displayed) return
-    const seen = this.#seenNow()
-    if (seen !== null && (compareCursors(shown, seen) ?? 1) <= 0) return
-    this.#displayed = shown
-    this.#callbacks.displayed(shown)
   }
 }
 

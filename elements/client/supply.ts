@@ -5,7 +5,7 @@
  */
 import type { Received } from './frames.ts'
 import { Inbox } from './inbox.ts'
-import { Link, type LinkHost, type LinkOptions, type LinkStatus } from './link.ts'
+import { CONNECTING, Link, type LinkHost, type LinkOptions, type LinkStatus } from './link.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
 import type { Verdict, View } from './view.ts'
 
@@ -25,8 +25,6 @@ export interface SupplyOptions extends Omit<LinkOptions, 'mode' | 'offline'> {
   readonly offline: boolean
 }
 
-const START: LinkStatus = { state: 'connecting', attempt: 0, retryAt: null, polling: false, error: null }
-
 /** One supply, from {@link Supply.open} to {@link Supply.close}. */
 export class Supply {
   readonly #view: View
@@ -38,7 +36,7 @@ export class Supply {
   #tabs: Tabs | null = null
   #follows = false
   #link: Link | null = null
-  #status: LinkStatus = START
+  #status: LinkStatus = CONNECTING
   /** How the leader's stream is, as far as it told. */
   #leader: LinkStatus | null = null
 
@@ -106,7 +104,7 @@ export class Supply {
     if (!this.#tabs || this.#frozen) return
     this.#frozen = true
     this.close()
-    this.#change({ ...START, state: 'waiting' })
+    this.#change({ ...CONNECTING, state: 'waiting' })
   }
 
   /** Ends the pause between two groups of a replay. */
@@ -173,7 +171,7 @@ export class Supply {
   #catchUp(): void {
     const verdict = this.#drain()
     if (verdict === 'hole') this.#link?.refetch()
-    if (verdict === 'complete') this.#change({ ...START, state: 'complete' })
+    if (verdict === 'complete') this.#change({ ...CONNECTING, state: 'complete' })
   }
 
   #drain(): Verdict {

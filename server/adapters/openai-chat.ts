@@ -34,10 +34,7 @@ function chatReader(): ChunkReader {
   return {
     read(chunk) {
       if (!isRecord(chunk)) return []
-      const message =
-        typeof chunk['id'] === 'string' && chunk['id'] !== ''
-          ? chunk['id'].replaceAll('/', '_').slice(0, 80)
-          : 'chat'
+      const message = typeof chunk['id'] === 'string' && chunk['id'] !== '' ? partName(chunk['id']) : 'chat'
       return choicesOf(chunk).flatMap((choice) => readChoice(choice, message))
     },
     finish: () => [...open.keys()].flatMap(close),
@@ -71,6 +68,11 @@ function chatReader(): ChunkReader {
       { event_type: 'llm_chunk', content_type: last.kind, event_data: '', part: last.part, part_done: true },
     ]
   }
+}
+
+/** A provider's id as a part may carry it: short, one word, and without what no id may hold. */
+function partName(id: string): string {
+  return id.slice(0, 80).replaceAll(/[/\p{Cc}\p{Cs}]/gu, '_')
 }
 
 function choicesOf(chunk: { readonly [name: string]: unknown }): Choice[] {

@@ -1,0 +1,71 @@
+/** The buttons that break things, and the one sentence that says what is broken now. */
+
+import { post, session, sleep } from './session.js'
+
+const OFFLINE_MS = 8000
+
+const button = (id) => document.getElementById(id)
+const note = button('note')
+const usual = note.textContent
+let isOffline = false
+let isServerDown = false
+let noteTimer = 0
+
+/** Wires the buttons. */
+export function wireFaults() {
+  Object.defineProperty(navigator, 'onLine', { configurable: true, get: () => !isOffline })
+  button('tab').href = `/#${session}`
+  button('reload').addEventListener('click', () => location.reload())
+  button('cut').addEventListener('click', () => void cut())
+  button('offline').addEventListener('click', () => void goOffline())
+  button('kill').addEventListener('click', () => void kill())
+}
+
+/** Tells the buttons whether a web server is there. */
+export function serverIs(down) {
+  if (isServerDown === down) return
+  isServerDown = down
+  if (!down) say('The server is back. One page asks it for what came meanwhile, the other cannot.')
+  refresh()
+}
+
+async function cut() {
+  say('Both connections were cut. Watch who comes back with everything.')
+  await post('cut')
+}
+
+async function goOffline() {
+  isOffline = true
+  refresh()
+  await post('offline', { ms: OFFLINE_MS })
+  dispatchEvent(new Event('offline'))
+  for (let left = OFFLINE_MS / 1000; left > 0; left--) {
+    say(`This page has no network for ${left} s. The agent does not know and goes on.`, 0)
+    await sleep(1000)
+  }
+  isOffline = false
+  refresh()
+  dispatchEvent(new Event('online'))
+  say('Online again. Only one of the two pages asks what it has missed.')
+}
+
+async function kill() {
+  serverIs(true)
+  say('The web server was killed with SIGKILL. The agent writes on; another server starts.', 0)
+  await post('kill')
+}
+
+function refresh() {
+  for (const id of ['cut', 'offline', 'kill']) button(id).disabled = isOffline || isServerDown
+  // A page that is loaded while no server runs is the browser's own error page.
+  button('reload').disabled = isServerDown
+  button('tab').toggleAttribute('inert', isServerDown)
+}
+
+/** Shows a sentence for a while; with `ms` 0 until the next one. */
+function say(sentence, ms = 6000) {
+  clearTimeout(noteTimer)
+  note.textContent = sentence
+  note.toggleAttribute('data-idle', sentence === usual)
+  if (ms > 0) noteTimer = setTimeout(say, ms, usual, 0)
+}

@@ -1,0 +1,417 @@
+import { expect } from '@open-wc/testing'
+import type { Shown } from '../../elements/client/index.ts'
+import { frame, hold, ModelServer } from './support/model-server.ts'
+import { eventTexts, rig, serverWith } from './support/rig.ts'
+
+/** A server whose frames come byte by byte. */
+function serverOfBytes(): ModelServer {
+  const server = new ModelServer()
+  server.pieceBytes = () => 1
+  return server
+}
+
+describe('RecoveryClient, what it shows', () => {
+  it('is live before the session exists and shows its first event as live', async () => {
+    const { server, client, clock, reach, texts, notices } = rig()
+    await reach('live')
+    expect(client.snapshot.position).to.equal(null)
+    server.append({})
+    await clock.advance(0)
+    expect(texts()).to.deep.equal(['e1'])
+    expect(client.snapshot.items[0]!.phase).to.equal('live')
+    expect(client.snapshot.position).to.equal(server.cursor(1))
+    expect(notices).to.deep.equal([])
+  })
+
+  it('restores what was seen at once and without an indicator', async () => {
+    const server = serverWith(20)
+    const { client, reach, snapshots, notices, clock } = rig(
+      { getSeen: () => Promise.resolve(server.head) },
+      server,
+    )
+    const began = clock.now()
+    await reach('live')
+    expect(clock.now()).to.equal(began)
+    expect(client.snapshot.items.map(({ phase }) => phase)).to.deep.equal(
+      Array.from({ length: 20 }, () => 'restored'),
+    )
+    expect(new Set(snapshots.map(({ items }) => items.length))).to.deep.equal(new Set([0, 20]))
+    expect(client.snapshot.missed).to.equal(0)
+    expect(notices).to.deep.equal([])
+  })
+
+  it('paces what was missed and says so, start to end', async () => {
+    const server = serverWith(6)
+    const { client, clock, states, notices, texts, reach } = rig(
+      { getSeen: () => Promise.resolve(server.cursor(2)) },
+      server,
+    )
+    await reach('replaying')
+    await clock.advance(0)
+    expect(texts()).to.deep.equal(eventTexts(1, 3))
+    expect(client.snapshot).to.include({ missed: 4, caughtUp: 1 })
+    await clock.advance(50)
+    expect(client.snapshot.caughtUp).to.equal(2)
+    expect(notices).to.deep.equal([{ type: 'replay', phase: 'start', missed: 4 }])
+    server.append({})
+    await clock.advance(100)
+    expect(texts()).to.deep.equal(eventTexts(1, 7))
+    expect(client.snapshot.items.map(({ phase }) => phase[2]).join('')).to.equal('ssppppv')
+    expect(client.snapshot).to.include({ state: 'live', missed: 4, caughtUp: 4 })
+    expect(notices[1]).to.deep.equal({ type: 'replay', phase: 'end', missed: 4 })
+    expect(states).to.deep.equal(['connecting', 'replaying', 'live'])
+  })
+
+  it('shows the rest at once when asked to, when hidden, and where motion is not wanted', async () => {
+    const seen = { getSeen: () => Promise.resolve('e1-0') }
+    const asked = rig(seen, serverWith(9))
+    await asked.clock.advance(100)
+    expect(asked.texts().length).to.equal(3)
+    asked.client.showAll()
+    await asked.clock.advance(0)
+    expect(asked.client.snapshot).to.include({ state: 'live', caughtUp: 9 })
+
+    const hidden = rig(seen, serverWith(9))
+    await hidden.clock.advance(100)
+    hidden.client.signal('hidden')
+    await hidden.clock.advance(0)
+    expect(hidden.client.snapshot).to.include({ state: 'live', caughtUp: 9 })
+
+    const still = rig({ ...seen, instant: () => true }, serverWith(9))
+    await still.clock.advance(0)
+    expect(still.client.snapshot).to.include({ state: 'live', caughtUp: 9 })
+  })
+
+  it('continues the count of a replay that was interrupted', async () => {
+    const { server, client, clock, notices, reach } = rig(
+      { getSeen: () => Promise.resolve('e1-0') },
+      serverWith(9),
+    )
+    server.merges = false
+    server.cutAfter = () => 1500
+    await reach('waiting')
+    expect(client.snapshot.caughtUp).to.be.within(1, 8)
+    server.cutAfter = () => Infinity
+    await reach('live')
+    await clock.advance(0)
+    expect(client.snapshot).to.include({ missed: 9, caughtUp: 9 })
+    expect(notices).to.deep.equal([
+      { type: 'replay', phase: 'start', missed: 9 },
+      { type: 'replay', phase: 'end', missed: 9 },
+    ])
+  })
+
+  it('joins deltas, whether they come joined or one by one, and across a reconnect', async () => {
+    const part = { part_id: 'r1/0/0' }
+    const { server, client, clock, texts, reach } = rig()
+    server.append(part, part)
+    await reach('live')
+    server.append(part)
+    await clock.advance(0)
+    server.cutAll()
+    server.append(
+      part,
+      { ...part, part_done: true },
+      { event_type: 'run_end', content_type: 'complete', event_data: null },
+    )
+    await reach('waiting')
+    expect(client.snapshot.running).to.equal(true)
+    await reach('live')
+    expect(texts()).to.deep.equal(['e1e2e3e4e5', ''])
+    expect(client.snapshot.items[0]!.done).to.equal(true)
+    expect(client.snapshot.running).to.equal(false)
+  })
+
+  it('fetches the last rows of a replay when its end comes without them', async () => {
+    const server = serverWith(3)
+    server.script.push((asked, signal) => {
+      const { response, held } = hold(signal)
+      held.write(frame({ type: 'no_replay', cursor: 'e1-0', seen: 3, count: 3, boot: 'b' }, 'e1-0'))
+      held.write(frame({ type: 'event', ...server.rows[0]! }, server.cursor(1)))
+      held.write(frame({ type: 'replay_complete', count: 3 }, server.cursor(3)))
+      return response
+    })
+    const { reach, texts } = rig({ getSeen: () => Promise.resolve(server.head) }, server)
+    await reach('live')
+    expect(texts()).to.deep.equal(eventTexts(1, 3))
+    expect(server.asked[1]!.headers.get('last-event-id')).to.equal(server.cursor(1))
+  })
+
+  it('is complete when the session is closed, with everything shown', async () => {
+    const { server, client, clock, reach, texts } = rig()
+    await reach('live')
+    server.append({}, { event_type: 'session_complete' })
+    await reach('complete')
+    expect(texts()).to.deep.equal(['e1'])
+    expect(client.snapshot.position).to.equal(server.cursor(2))
+    await clock.advance(60_000)
+    expect(server.asked.length).to.equal(1)
+  })
+
+  it('notes what was pruned and goes on after it', async () => {
+    const server = serverWith(5)
+    server.prunedTo = 3
+    const { client, reach, texts, notices } = rig({ getSeen: () => Promise.resolve(server.head) }, server)
+    await reach('live')
+    expect(texts()).to.deep.equal(['e4', 'e5'])
+    expect(client.snapshot.gaps).to.deep.equal([[1, 3]])
+    expect(notices).to.deep.equal([{ type: 'gap', from: 1, to: 3 }])
+  })
+
+  it('lets frames pass that it does not know, and honours their place', async () => {
+    const { server, client, clock, reach, texts } = rig({}, serverWith(1))
+    await reach('live')
+    for (const held of server.held) {
+      held.write(frame({ type: 'weather' }, null))
+      held.write('data: not even json\n\n')
+      held.write(frame({ ...server.rows[0]!, type: 'event' }, null))
+      held.write(frame({ type: 'weather' }, 'e1-2-bbbbbb'))
+      held.write(frame({ ...server.rows[0]!, type: 'event', key: 'r1/3', event_data: 'e3' }, 'e1-3-cccccc'))
+    }
+    await clock.advance(0)
+    expect(texts()).to.deep.equal(['e1', 'e3'])
+    expect(client.snapshot.position).to.equal('e1-3-cccccc')
+    expect(server.asked.length).to.equal(1)
+  })
+
+  it('reads frames whatever the pieces they come in', async () => {
+    const { server, clock, reach, client } = rig({}, serverOfBytes())
+    await reach('live')
+    const text = frame({ ...serverWith(1).rows[0]!, type: 'event', event_data: 'naïve 🚆 ﬁn' }, 'e1-1-aaaaaa')
+    for (const held of server.held) held.write(text)
+    await clock.advance(0)
+    expect(client.snapshot.items[0]!.text).to.equal('naïve 🚆 ﬁn')
+  })
+})
+
+describe('RecoveryClient, when the log begins again', () => {
+  it('clears and refills a restoring view', async () => {
+    const reasons: string[] = []
+    const { server, client, reach, texts, clock } = rig(
+      { onReset: (reason) => void reasons.push(reason) },
+      serverWith(3),
+    )
+    await reach('live')
+    server.epoch = 'e2'
+    server.rows.length = 2
+    server.cutAll()
+    await reach('waiting')
+    await reach('live')
+    await clock.advance(100)
+    expect(reasons).to.deep.equal(['epoch'])
+    expect(texts()).to.deep.equal(['e1', 'e2'])
+    expect(client.snapshot.position).to.equal(server.cursor(2))
+    expect(new Set(client.snapshot.items.map(({ id }) => id)).size).to.equal(2)
+  })
+
+  for (const [name, options] of [
+    ['keeps what is shown when the app says so', { onReset: () => false }],
+    ['keeps what is shown without history', { history: 'none', after: 'e1-0' }],
+  ] as const) {
+    it(`${name}, and goes on at the new start`, async () => {
+      const { server, client, reach, texts, clock } = rig(options, serverWith(3))
+      await reach('live')
+      server.epoch = 'e2'
+      server.rows.length = 1
+      server.cutAll()
+      await reach('waiting')
+      await reach('live')
+      server.append({})
+      await clock.advance(100)
+      expect(texts()).to.deep.equal(['e1', 'e2', 'e3', 'e1', 'e2'])
+      expect(new Set(client.snapshot.items.map(({ id }) => id)).size).to.equal(5)
+    })
+  }
+
+  it('takes a reset in the middle of a stream', async () => {
+    const { server, client, clock, reach, texts } = rig({}, serverWith(2))
+    await reach('live')
+    for (const held of server.held) {
+      held.write(frame({ type: 'reset', reason: 'tag' }, 'e1-0'))
+      held.write(frame({ type: 'no_replay', cursor: 'e1-0', seen: 0, count: 0, boot: 'b' }, 'e1-0'))
+      held.write(frame({ ...server.rows[0]!, type: 'event', event_data: 'new', key: 'r9/1' }, 'e1-1-zzzzzz'))
+    }
+    await clock.advance(0)
+    expect(texts()).to.deep.equal(['new'])
+    expect(client.snapshot.state).to.equal('live')
+  })
+
+  it('asks again when the epoch changes without a word', async () => {
+    const { server, clock, reach } = rig({}, serverWith(2))
+    await reach('live')
+    for (const held of server.held) held.write(frame({ ...server.rows[0]!, type: 'event' }, 'e7-3-zzzzzz'))
+    await clock.advance(0)
+    expect(server.asked.length).to.equal(2)
+    expect(server.asked[1]!.headers.get('last-event-id')).to.equal(server.cursor(2))
+  })
+
+  it('starts over when a proxy that strips Last-Event-ID hides that the log is another', async () => {
+    const { server, reach, texts, clock } = rig({}, serverWith(3))
+    await reach('live')
+    server.epoch = 'e2'
+    server.rows.length = 1
+    server.script.push((asked, signal) => {
+      asked.headers.delete('last-event-id')
+      return server.stream(asked, signal)
+    })
+    server.cutAll()
+    await reach('waiting')
+    await reach('live')
+    await clock.advance(100)
+    expect(texts()).to.deep.equal(['e1'])
+    expect(server.asked.length).to.equal(2)
+  })
+})
+
+describe('RecoveryClient, what was seen', () => {
+  it('tells what is displayed, newest only, never backwards', async () => {
+    const server = serverWith(5)
+    const { clock, displayed, reach } = rig(
+      { getSeen: () => Promise.resolve(server.cursor(3)), replayMs: 0 },
+      server,
+    )
+    await reach('live')
+    server.append({}, {})
+    await clock.advance(0)
+    server.cutAll()
+    await reach('waiting')
+    await reach('live')
+    expect(displayed.map((cursor) => Number(cursor.split('-')[1]))).to.deep.equal([5, 7])
+  })
+
+  it('marks what comes out of sight as unseen, and as displayed once it is looked at', async () => {
+    const part = { part_id: 'r1/0/0' }
+    const { server, client, clock, displayed, reach } = rig()
+    await reach('live')
+    server.append(part)
+    await clock.advance(0)
+    client.signal('hidden')
+    server.append(part, {})
+    await clock.advance(0)
+    expect(client.snapshot.items.map(({ unseen }) => unseen)).to.deep.equal([true, true])
+    expect(displayed).to.deep.equal([server.cursor(1)])
+    client.signal('visible')
+    expect(client.snapshot.items.map(({ unseen }) => unseen)).to.deep.equal([false, false])
+    expect(displayed).to.deep.equal([server.cursor(1), server.cursor(3)])
+  })
+
+  it('does not call restored events unseen in a page that opens in the background', async () => {
+    const server = serverWith(3)
+    const { client, reach, displayed } = rig(
+      { visible: false, getSeen: () => Promise.resolve(server.cursor(2)) },
+      server,
+    )
+    await reach('live')
+    expect(client.snapshot.items.map(({ unseen }) => unseen)).to.deep.equal([false, false, true])
+    expect(displayed).to.deep.equal([])
+  })
+})
+
+describe('RecoveryClient and the app', () => {
+  it('asks beforeShow with the new text, the whole item and the place', async () => {
+    const asked: Shown[] = []
+    const part = { part_id: 'r1/0/0' }
+    const { server, clock, reach, texts } = rig({ beforeShow: (shown) => asked.push(shown) !== 2 })
+    await reach('live')
+    server.append(part, {})
+    await clock.advance(0)
+    server.append(part)
+    await clock.advance(0)
+    expect(asked.map(({ text, item, phase, cursor }) => [text, item.text, phase, cursor])).to.deep.equal([
+      ['e1', 'e1', 'live', server.cursor(1)],
+      ['e2', 'e2', 'live', server.cursor(2)],
+      ['e3', 'e1e3', 'live', server.cursor(3)],
+    ])
+    expect(texts()).to.deep.equal(['e1e3'])
+  })
+
+  describe('when a callback throws', () => {
+    const { reportError } = globalThis
+    const reported: unknown[] = []
+    before(() => (globalThis.reportError = (error) => void reported.push(error)))
+    after(() => (globalThis.reportError = reportError))
+
+    it('goes on, reports it and says so', async () => {
+      const fail = (): never => {
+        throw new Error('oops')
+      }
+      const { server, client, clock, reach, texts, notices } = rig({
+        beforeShow: fail,
+        onDisplayed: fail,
+        onReset: fail,
+        instant: fail,
+        getSeen: fail,
+      })
+      client.subscribe(fail)
+      await reach('live')
+      server.append({}, {})
+      await clock.advance(0)
+      expect(texts()).to.deep.equal(['e1', 'e2'])
+      expect(
+        notices.every((notice) => notice.type === 'error' && notice.code === 'callback_failed'),
+      ).to.equal(true)
+      expect(reported.length).to.be.above(4)
+    })
+
+    it('survives even an onNotice that throws', async () => {
+      const { server, clock, reach, texts } = rig({
+        onNotice: () => {
+          throw new Error('oops')
+        },
+        getSeen: () => Promise.resolve('e1-0'),
+      })
+      await reach('live')
+      server.append({})
+      await clock.advance(0)
+      expect(texts()).to.deep.equal(['e1'])
+    })
+  })
+
+  it('takes nothing in any more when a callback disconnects it', async () => {
+    const { server, client, reach, texts, clock } = rig({
+      beforeShow: ({ text }) => {
+        if (text === 'e2') client.disconnect()
+      },
+    })
+    await reach('live')
+    server.append({}, {}, {})
+    await clock.advance(0)
+    expect(texts()).to.deep.equal(['e1', 'e2'])
+    expect(client.snapshot.state).to.equal('idle')
+    client.connect()
+    await reach('live')
+    expect(texts()).to.deep.equal(['e1', 'e2', 'e3'])
+  })
+
+  it('gives a new snapshot only when something changed', async () => {
+    const { server, clock, snapshots, reach } = rig({}, serverWith(1))
+    await reach('live')
+    const before = snapshots.length
+    for (const held of server.held) held.write(':\n\n')
+    await clock.advance(0)
+    server.append({}, {}, {})
+    await clock.advance(0)
+    expect(snapshots.length - before).to.be.within(1, 3)
+    for (const [index, snapshot] of snapshots.entries())
+      if (index > 0) expect(snapshot).to.not.equal(snapshots[index - 1])
+  })
+
+  it('restores 10,000 events in well under a second, in one piece', async () => {
+    const server = serverWith(10_000)
+    const answer = await server.fetch(`http://model/?after=0&merge=1&follow=0&seen=${server.head}`)
+    const body = await answer.arrayBuffer()
+    const times: number[] = []
+    // The fastest of three: the machine may be busy with other things.
+    for (let run = 0; run < 3; run++) {
+      server.script.push(() => new Response(body, answer))
+      const began = performance.now()
+      const { client, clock, snapshots } = rig({ getSeen: () => Promise.resolve(server.head) }, server)
+      await clock.runUntil(() => client.snapshot.items.length > 0)
+      times.push(performance.now() - began)
+      client.disconnect()
+      expect(client.snapshot.items.length).to.equal(10_000)
+      expect(new Set(snapshots.map(({ items }) => items.length))).to.deep.equal(new Set([0, 10_000]))
+    }
+    expect(Math.min(...times)).to.be.below(1000)
+  })
+})

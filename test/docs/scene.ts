@@ -1,0 +1,28 @@
+/**
+ * What the tests of a documentation page share: a project with the package installed, and Chromium where there is one.
+ */
+import { after, before } from 'node:test'
+import type { Browser } from 'puppeteer-core'
+import { launchChromium, noChromium } from '../e2e/chromium.ts'
+import { installedProject, type Project } from './project.ts'
+
+/** Filled before the first test of the suite that it belongs to. */
+export interface Scene {
+  project: Project
+  /** Only for tests that are skipped without Chromium. */
+  browser: Browser
+}
+
+/** Makes a scene for the suite that calls it, and takes it down when that has ended. */
+export function setScene(): Scene {
+  const scene: Partial<Scene> = {}
+  before(async () => {
+    scene.project = await installedProject()
+    if (!noChromium) scene.browser = await launchChromium()
+  })
+  after(async () => {
+    await scene.browser?.close()
+    await scene.project?.close()
+  })
+  return scene as Scene
+}

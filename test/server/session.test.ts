@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict'
+import { beforeEach, describe, it } from 'node:test'
+import type { Draft } from '../../server/drafts.ts'
+import { LoomiError } from '../../server/errors.ts'
+import type { Session } from '../../server/session.ts'
+import { openSqlite } from '../../server/stores/sqlite.ts'
+import { makeWorld, newEvent, REF, rowsOf, settle, storeWith, type World } from './support.ts'
+
+describe('a session', () => {
+  let world: World
+  let session: Session
+  beforeEach(() => {
+    world = makeWorld()
+    session = world.loomi.session(REF)
+  })
+
+  const kinds = async (): Promise<string[]> =>
+    (await rowsOf(world.store)).map(({ event_type, content_type }) => `${event_type}:${content_type}`)
+
+  it('words what user and agent say as events', async () => {
+    session.user('Where to?')
+    session.thought('Looking…')
+    session.message('Home.', { agent_source: 'guide' })
+    session.emit({ event_type: 'tool_call' })
+    await session.end()
+    const rows = await rowsOf(world.store)
+    assert.deepEqual(
+      rows.map(({ event_type, content_type, agent_source, event_data, part_id, part_done }) => [
+        event_type,
+        content_type,
+        agent_source,
+        JSON.parse(event_data),
+        part_id,
+        part_done,
+      ]),
+      [
+        ['user_message', 'user', 'user', 'Where to?', null, false],
+        ['llm_chunk', 'thought', 'agent', 'Looking…', null, false],
+        ['llm_chunk', 'message', 'guide', 'Home.', null, false],
+        ['tool_call', 'tool_call', 'agent', null, null, false],
+        ['run_end', 'complete', 'loomi', { status: 'complete' }, null, false],
+      ],
+    )
+    assert.deepEqual(rows.map(({ n }) => n), [1, 2, 3, 4, 5])
+    assert.equal(new Set(rows.map(({ run_id }) => run_id)).size, 1)
+    assert.equal(rows[0]?.created_at, new Date(world.clock.now()).toISOString())
+  })
+
+  it('begins a run with the first event after an end', async () => {
+    for (let turn = 0; turn < 3; turn++) {
+      session.user(`question ${turn}`)
+      session.message(`answer ${turn}`)
+      await session.end()
+    }
+    const rows = await rowsOf(world.store)
+    assert.equal(new Set(rows.map(({ run_id }) => run_id)).size, 3)
+    assert.deepEqual(rows.map(({ n }) => n), [1, 2, 3, 1, 2, 3, 1, 2, 3])
+  })
+
+  it('names a part <run>/<message>/<index>', async () => {
+    const own = world.loomi.session({ ...REF, runId: 'r-1' })
+    own.message('a', { part: 'm1' })
+    own.message('b', { part: 'm2/3' })
+    await own.end()
+    assert.deepEqual((await rowsOf(world.store)).map(({ part_id }) => part_id), ['r-1/m1/0', 'r-1/m2/3', null])
+  })
+
+  it('ends a run as failed, with a text meant for users and without one that is not', async () => {
+    session.message('a')
+    await session.fail('The model is overloaded.')
+    session.message('b')
+    await session.fail(Object.assign(new Error('password=hunter2'), { code: 'ECONNRESET' }))
+    session.message('c')
+    await session.fail(undefined)
+    const ends = (await rowsOf(world.store)).filter(({ event_type }) => event_type === 'run_end')
+    assert.deepEqual(ends.map(({ content_type }) => content_type), ['failed', 'failed', 'failed'])
+    assert.deepEqual(ends.map(({ event_data }) => JSON.parse(event_data) as unknown), [
+      { status: 'failed', code: 'agent_failed', text: 'The model is overloaded.' },
+      { status: 'failed', code: 'ECONNRESET' },
+      { status: 'failed', code: 'agent_failed' },
+    ])
+  })
+
+  it('ends no run that took nothing', async () => {
+    await session.end()
+    await session.fail('x')
+    assert.throws(() => session.emit({ event_type: '' }))
+    await session.end()
+    assert.deepEqual(await kinds(), [])
+  })
+
+  it('resolves end() when everything is stored', async () => {
+    session.message('a', { part: 'm' })
+    session.message('b', { part: 'm' })
+    await session.end()
+    assert.equal((await kinds()).at(-1), 'run_end:complete')
+  })
+
+  describe('closed', () => {
+    it('has a last row, and refuses what comes later without a throw, saying so once', async () => {
+      session.message('a')
+      await session.close()
+      session.message('b')
+      session.message('c')
+      await session.end()
+      await world.loomi.session(REF).close()
+      assert.deepEqual(await kinds(), ['llm_chunk:message', 'session_complete:session_complete'])
+      assert.equal(session.refused?.code, 'session_closed')
+      assert.deepEqual(world.reports.map(({ error }) => error.code), ['session_closed'])
+      assert.match(world.reports[0]!.error.message, /Go on in a new session/)
+    })
+
+    it('takes nothing after the close though an append was under way', async () => {
+      session.message('a')
+      await Promise.resolve()
+      session.message('b')
+      void session.close()
+      session.message('too late')
+      await session.end()
+      const rows = await rowsOf(world.store)
+      assert.deepEqual(rows.map(({ event_data }) => JSON.parse(event_data) as unknown), ['a', 'b', null])
+    })
+  })
+
+  it('of another user is refused without a throw, said once, and the owner’s log stays as it is', async () => {
+    session.message('mine')
+    await session.end()
+    const stranger = world.loomi.session({ ...REF, userId: 'eve' })
+    stranger.message('not mine')
+    await stranger.end()
+    stranger.message('still not mine')
+    await stranger.end()
+    assert.equal((await rowsOf(world.store)).length, 2)
+    assert.equal(stranger.refused?.code, 'not_owner')
+    assert.deepEqual(world.reports.map(({ error }) => error.code), ['not_owner'])
+    assert.deepEqual(await collect(stranger), [])
+    assert.equal(await stranger.cursor(), '0')
+  })
+
+  it('is not made for ids that are none', () => {
+    const bad = [
+      { sessionId: '', userId: 'ada' },
+      { sessionId: 'x'.repeat(129), userId: 'ada' },
+      { sessionId: 's', userId: 'a\u0000b' },
+      { sessionId: 's', userId: undefined as unknown as string },
+      { sessionId: 's', userId: 'ada', runId: '' },
+    ]
+    for (const ref of bad) {
+      assert.throws(() => world.loomi.session(ref), (error) => error instanceof LoomiError && error.code === 'bad_id')
+    }
+  })
+
+  describe('given what is no event', () => {
+    const cycle: Record<string, unknown> = {}
+    cycle['self'] = cycle
+    const cases: [string, unknown, string][] = [
+      ['without a type', {}, 'bad_event'],
+      ['an empty type', { event_type: '' }, 'bad_event'],
+      ['a type that is no text', { event_type: 5 }, 'bad_event'],
+      ['a type of 129 characters', { event_type: 'x'.repeat(129) }, 'bad_event'],
+      ['a type that no store keeps to the letter', { event_type: 'a\u0000b' }, 'bad_event'],
+      ['a type with half a character', { event_type: 'a\ud83c' }, 'bad_event'],
+      ['an empty content type', { event_type: 'x', content_type: '' }, 'bad_event'],
+      ['a source that is no text', { event_type: 'x', agent_source: null }, 'bad_event'],
+      ['an empty part', { event_type: 'x', part: '' }, 'bad_event'],
+      ['a part with half a character', { event_type: 'x', part: '\udf31' }, 'bad_event'],
+      ['a cycle', { event_type: 'x', event_data: cycle }, 'bad_event'],
+      ['a bigint', { event_type: 'x', event_data: 1n }, 'bad_event'],
+      ['a function', { event_type: 'x', event_data: () => 1 }, 'bad_event'],
+      ['metadata with a cycle', { event_type: 'x', event_metadata: cycle }, 'bad_event'],
+      ['data of 256 KiB and a byte', { event_type: 'x', event_data: 'x'.repeat(256 * 1024 - 1) }, 'event_too_large'],
+      ['data of 256 KiB in characters and more in bytes', { event_type: 'x', event_data: 'ä'.repeat(131_072) }, 'event_too_large'],
+      ['metadata of more than 256 KiB', { event_type: 'x', event_metadata: { x: 'x'.repeat(262_144) } }, 'event_too_large'],
+    ]
+    for (const [name, event, code] of cases) {
+      it(`(${name}) throws at once and takes nothing`, async () => {
+        session.message('before')
+        assert.throws(
+          () => session.emit(event as Draft),
+          (error) => error instanceof LoomiError && error.code === code && error.message.endsWith('.'),
+        )
+        session.message('after')
+        await session.end()
+        const rows = await rowsOf(world.store)
+        assert.deepEqual(rows.map(({ n }) => n), [1, 2, 3])
+      })
+    }
+
+    it('says what else to call for data that is no text', () => {
+      assert.throws(() => session.message({} as string), /emit\(\{ event_type, event_data \}\)/)
+      assert.throws(() => session.user(undefined as unknown as string), LoomiError)
+    })
+
+    it('takes exactly 256 KiB', async () => {
+      session.emit({ event_type: 'x', event_data: 'x'.repeat(256 * 1024 - 2) })
+      await session.end()
+      assert.equal((await rowsOf(world.store))[0]?.event_data.length, 256 * 1024)
+      assert.deepEqual(world.reports, [])
+    })
+  })
+
+  describe('read', () => {
+    it('gives the log in order with a cursor each, counting what was emitted so far', async () => {
+      session.message('a', { part: 'm' })
+      session.message('b', { part: 'm', done: true })
+      session.emit({ event_type: 'x', event_data: { y: 1 }, event_metadata: { z: 2 } })
+      const events = await collect(session)
+      assert.deepEqual(events.map(({ event_data }) => event_data), ['a', 'b', { y: 1 }])
+      assert.deepEqual(events[1]?.part_done, true)
+      assert.deepEqual(events[2]?.event_metadata, { z: 2 })
+      assert.equal(await session.cursor(), events.at(-1)?.cursor)
+      const after = []
+      for await (const event of session.read({ after: events[0]!.cursor })) after.push(event.event_data)
+      assert.deepEqual(after, ['b', { y: 1 }])
+    })
+
+    it('gives long logs page by page', async () => {
+      for (let i = 1; i <= 1200; i++) session.emit({ event_type: 'x', event_data: i })
+      assert.deepEqual((await collect(session)).map(({ event_data }) => event_data), Array.from({ length: 1200 }, (_, i) => i + 1))
+    })
+
+    it('is empty, and the cursor 0, before the first event', async () => {
+      assert.deepEqual(await collect(session), [])
+      assert.equal(await session.cursor(), '0')
+    })
+
+    it('refuses what is no cursor of this log', async () => {
+      session.message('a')
+      for (const after of ['nonsense', 'other-1-abcdef']) {
+        await assert.rejects(
+          async () => {
+            for await (const _ of session.read({ after })) assert.fail('an event')
+          },
+          (error) => error instanceof LoomiError && error.code === 'bad_request' && error.message.includes("'0'"),
+        )
+      }
+    })
+  })
+
+  describe('while the store fails', () => {
+    /** A store whose appends fail `times` times, before or after they are done. */
+    function failing(times: number, when: 'before' | 'after'): { world: World; failed: () => number } {
+      const store = openSqlite(':memory:')
+      let failed = 0
+      const flaky = storeWith(store, {
+        append: async (ref, events) => {
+          if (failed < times && when === 'before') {
+            failed++
+            throw new LoomiError('store_busy', 'Busy.')
+          }
+          const result = await store.append(ref, events)
+          if (failed < times) {
+            failed++
+            throw new Error('The answer got lost.')
+          }
+          return result
+        },
+      })
+      return { world: makeWorld({ store: flaky }), failed: () => failed }
+    }
+
+    for (const when of ['before', 'after'] as const) {
+      it(`loses nothing, adds nothing twice and keeps the order (failing ${when} the commit)`, async () => {
+        const { world, failed } = failing(6, when)
+        const agent = world.loomi.session(REF)
+        for (let i = 0; i < 100; i++) {
+          agent.message(`${i} `, { part: 'm' })
+          if (i % 10 === 0) agent.emit({ event_type: 'tick', event_data: i })
+          if (i % 25 === 0) await world.clock.advance(30)
+        }
+        const ended = agent.end()
+        await world.clock.advance(30_000)
+        await ended
+        const rows = await rowsOf(world.store)
+        const parts = rows.filter(({ part_id }) => part_id !== null).map(({ event_data }) => JSON.parse(event_data) as string)
+        assert.equal(parts.join(''), Array.from({ length: 100 }, (_, i) => `${i} `).join(''))
+        const ticks = rows.filter(({ event_type }) => event_type === 'tick').map(({ event_data }) => Number(event_data))
+        assert.deepEqual(ticks, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90])
+        assert.equal(failed(), 6)
+        assert.equal(world.reports.length, 6)
+        assert.equal(world.reports[0]?.error.code, when === 'before' ? 'store_busy' : 'internal')
+      })
+    }
+
+    it('emits without waiting, and end() waits', async () => {
+      const { world } = failing(3, 'before')
+      const agent = world.loomi.session(REF)
+      let ended = false
+      agent.message('a')
+      void agent.end().then(() => (ended = true))
+      await settle()
+      assert.equal(ended, false)
+      await world.clock.advance(10_000)
+      assert.equal(ended, true)
+    })
+  })
+
+  it('goes on after a reporter that throws', async (t) => {
+    const console = t.mock.method(globalThis.console, 'error', () => undefined)
+    const { loomi, store } = makeWorld({
+      onEvent: () => {
+        throw new Error('The reporter is broken.')
+      },
+    })
+    await store.append(REF, [newEvent(1)])
+    const stranger = loomi.session({ ...REF, userId: 'eve' })
+    stranger.message('x')
+    await stranger.end()
+    assert.equal(stranger.refused?.code, 'not_owner')
+    assert.equal(console.mock.callCount(), 1)
+  })
+})
+
+async function collect(session: Session): Promise<Awaited<ReturnType<ReturnType<Session['read']>['next']>>['value'][]> {
+  const events = []
+  for await (const event of session.read()) events.push(event)
+  return events
+}
