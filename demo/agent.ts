@@ -49,7 +49,8 @@ export class Agent {
   async #open(sessionId: string): Promise<void> {
     if (this.#answering.has(sessionId)) return
     const session = this.#loomi.session({ sessionId, userId: VISITOR })
-    if (parseCursor(await session.cursor())?.seq === 0) return this.#ask(sessionId, FIRST_QUESTION, HEAD_START_MS)
+    if (parseCursor(await session.cursor())?.seq === 0)
+      return this.#ask(sessionId, FIRST_QUESTION, HEAD_START_MS)
     let last = ''
     for await (const event of session.read()) last = event.event_type
     // An earlier process went away in the middle of an answer, which nobody will go on with.

@@ -11,7 +11,14 @@ export const WEEKEND: readonly Piece[] = [
       'Two nights, so two whole days and a late first evening. Lisbon is small but steep: grouping by hill saves ' +
       'legs. Friday should ask nothing of them beyond dinner and a view.',
   },
-  { plan: ['Friday: arrive, one view, one dinner', 'Saturday: Alfama early, river late', 'Sunday: Belém and a slow lunch', 'Leave room for doing nothing'] },
+  {
+    plan: [
+      'Friday: arrive, one view, one dinner',
+      'Saturday: Alfama early, river late',
+      'Sunday: Belém and a slow lunch',
+      'Leave room for doing nothing',
+    ],
+  },
   {
     message:
       'Lisbon in two days works best if you stop trying to see it all. Here is a weekend with one hill at a time.\n\n' +
@@ -44,7 +51,14 @@ export const FOOD: readonly Piece[] = [
       'Three dinners’ worth of appetite in two days. Mix one loud place, one careful place and one with nothing but ' +
       'fish. Avoid anything with photographs on the menu.',
   },
-  { plan: ['Friday: small plates, no booking', 'Saturday: shellfish, with a queue', 'Sunday: grilled fish across the river', 'Something sweet every morning'] },
+  {
+    plan: [
+      'Friday: small plates, no booking',
+      'Saturday: shellfish, with a queue',
+      'Sunday: grilled fish across the river',
+      'Something sweet every morning',
+    ],
+  },
   {
     message:
       'The rule in Lisbon is simple: the shorter the menu, the better the lunch.\n\n' +
@@ -58,7 +72,9 @@ export const FOOD: readonly Piece[] = [
     output: 'no bookings taken · queue about 40 minutes at eight, 15 at half past six',
     takesMs: 1500,
   },
-  { thought: 'Half past six is early for Lisbon but right for people who climbed Alfama at nine. Suggest it.' },
+  {
+    thought: 'Half past six is early for Lisbon but right for people who climbed Alfama at nine. Suggest it.',
+  },
   {
     message:
       'For Saturday I would go early. The big shellfish houses take no bookings, but at half past six the wait is ' +

@@ -8,7 +8,8 @@ import { RAIN, SINTRA, TRAMS } from './more-answers.ts'
 import type { Piece } from './pace.ts'
 
 /** What a conversation begins with. The page offers the others as suggestions. */
-export const FIRST_QUESTION = 'We land in Lisbon on Friday at six and leave on Sunday night. Can you plan it for us?'
+export const FIRST_QUESTION =
+  'We land in Lisbon on Friday at six and leave on Sunday night. Can you plan it for us?'
 
 /** The answers by name, in the order in which they come when no question asks for a certain one. */
 export const ANSWERS: Readonly<Record<string, readonly Piece[]>> = {
@@ -24,7 +25,10 @@ const WORDS: readonly (readonly [name: string, words: RegExp])[] = [
   ['sintra', /\b(sintra|cascais|beach\w*|sea|swim\w*|coast|day ?trips?|palaces?|castles?)\b/i],
   ['rain', /\b(rain\w*|wet|weather|showers?|umbrellas?|museums?|indoors?)\b/i],
   ['trams', /\b(trams?|metro|bus\w*|taxis?|tickets?|airport|around|transport|trains?|walk\w*|hills?)\b/i],
-  ['food', /\b(eat\w*|food|dinners?|lunch\w*|breakfast|restaurants?|wine|fish|vegetarian|cakes?|tarts?|drinks?)\b/i],
+  [
+    'food',
+    /\b(eat\w*|food|dinners?|lunch\w*|breakfast|restaurants?|wine|fish|vegetarian|cakes?|tarts?|drinks?)\b/i,
+  ],
   ['weekend', /\b(plan\w*|weekend|itinerary|lisbon|visit\w*|days?)\b/i],
 ]
 

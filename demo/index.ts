@@ -26,10 +26,14 @@ export interface DemoOptions {
  */
 export async function startDemo({ host, port, storeUrl }: DemoOptions): Promise<void> {
   if (!isLoopbackHost(host)) {
-    throw new CliError('The demo answers this machine only, since it can be cut and killed by a button: leave --host out.')
+    throw new CliError(
+      'The demo answers this machine only, since it can be cut and killed by a button: leave --host out.',
+    )
   }
   if (/^(sqlite:)?:memory:$/i.test(storeUrl)) {
-    throw new CliError('The demo’s agent and web server are two processes with one log: give --store a file’s path.')
+    throw new CliError(
+      'The demo’s agent and web server are two processes with one log: give --store a file’s path.',
+    )
   }
   const store = await openStore(storeUrl)
   const loomi = createLoomi({ store })

@@ -6,7 +6,10 @@
 import type { Piece } from './pace.ts'
 
 export const RAIN: readonly Piece[] = [
-  { thought: 'Rain in Lisbon is short and wholehearted. The question is less what to do than what to wear on polished stone.' },
+  {
+    thought:
+      'Rain in Lisbon is short and wholehearted. The question is less what to do than what to wear on polished stone.',
+  },
   {
     tool: 'forecast',
     input: 'Lisbon, Saturday, by the hour',
@@ -19,8 +22,18 @@ export const RAIN: readonly Piece[] = [
       'they are wet they reflect every lamp. They are also as smooth as soap: rubber soles, short steps.\n\n' +
       'The forecast gives you until four. Keep the morning as it was and move indoors after lunch.',
   },
-  { plan: ['Until one: Alfama, as planned', 'Lunch under a roof in the market hall', 'Four o’clock: Gulbenkian, two hours', 'After seven: out again, it clears'] },
-  { thought: 'Gulbenkian over the big museums: one collector’s eye, a garden outside, a café to wait in. Mention the light.' },
+  {
+    plan: [
+      'Until one: Alfama, as planned',
+      'Lunch under a roof in the market hall',
+      'Four o’clock: Gulbenkian, two hours',
+      'After seven: out again, it clears',
+    ],
+  },
+  {
+    thought:
+      'Gulbenkian over the big museums: one collector’s eye, a garden outside, a café to wait in. Mention the light.',
+  },
   {
     message:
       'For the wet hours I would choose the Gulbenkian. One man’s collection, so it has a taste instead of a ' +
@@ -53,7 +66,14 @@ export const TRAMS: readonly Piece[] = [
       'Buy one card each at the machine and load it with credit. The same card opens metro, trams, ferries and the ' +
       'trains to the coast; touch it every time you change.',
   },
-  { plan: ['Metro in from the airport', 'On foot downhill, lifts uphill', 'One tram, early, end to end', 'Train to Belém, ferry to Cacilhas'] },
+  {
+    plan: [
+      'Metro in from the airport',
+      'On foot downhill, lifts uphill',
+      'One tram, early, end to end',
+      'Train to Belém, ferry to Cacilhas',
+    ],
+  },
   { thought: 'Add the trick with the lifts. Public, free, and nobody tells visitors.' },
   {
     message:
@@ -83,8 +103,18 @@ export const SINTRA: readonly Piece[] = [
       'On this Sunday, Sintra. The hills make their own weather there, and a little mist is what the place was built ' +
       'for: moss, chimneys, a palace the colour of a paint shop appearing between the trees and going away again.',
   },
-  { plan: ['08:10 train from Rossio', 'Walk up before the buses', 'One palace, not three', 'Back by four, swim if the wind drops'] },
-  { thought: 'One palace only. Regaleira for the well and the tunnels; Pena is the postcard but an hour of queueing.' },
+  {
+    plan: [
+      '08:10 train from Rossio',
+      'Walk up before the buses',
+      'One palace, not three',
+      'Back by four, swim if the wind drops',
+    ],
+  },
+  {
+    thought:
+      'One palace only. Regaleira for the well and the tunnels; Pena is the postcard but an hour of queueing.',
+  },
   {
     message:
       'Take the ten past eight from Rossio, whose doors are two horseshoes and worth a photograph. Walk up through the ' +

@@ -32,11 +32,13 @@ const EXCUSE: Piece = {
 
 /** The beats of an answer. */
 export function* beatsOf(answer: readonly Piece[], isMatch: boolean): Generator<Beat> {
-  for (const [index, piece] of (isMatch ? answer : [EXCUSE, ...answer]).entries()) yield* beatsOfPiece(piece, `${index}`)
+  for (const [index, piece] of (isMatch ? answer : [EXCUSE, ...answer]).entries())
+    yield* beatsOfPiece(piece, `${index}`)
 }
 
 function* beatsOfPiece(piece: Piece, part: string): Generator<Beat> {
-  if ('thought' in piece) yield* spoken(piece.thought, { content_type: 'thought', agent_source: 'loomi', part })
+  if ('thought' in piece)
+    yield* spoken(piece.thought, { content_type: 'thought', agent_source: 'loomi', part })
   else if ('message' in piece) {
     for (const [index, paragraph] of piece.message.split('\n\n').entries()) {
       yield* spoken(paragraph, {
@@ -48,7 +50,11 @@ function* beatsOfPiece(piece: Piece, part: string): Generator<Beat> {
   } else if ('plan' in piece) {
     yield {
       afterMs: PIECE_MS,
-      draft: { event_type: 'loomi_plan_concierge', agent_source: 'concierge', event_data: { steps: piece.plan } },
+      draft: {
+        event_type: 'loomi_plan_concierge',
+        agent_source: 'concierge',
+        event_data: { steps: piece.plan },
+      },
     }
   } else {
     const { tool: name, input, output, takesMs } = piece

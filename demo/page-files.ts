@@ -15,7 +15,8 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const HEADERS = {
   'Cache-Control': 'no-cache',
-  'Content-Security-Policy': "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+  'Content-Security-Policy':
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
 }
@@ -26,7 +27,8 @@ export function pageFiles(): Hono {
   app.get('/:file{([a-z-]+\\.[a-z]+)?}', async (c) => {
     const name = c.req.param('file') || 'index.html'
     const type = TYPES[name.slice(name.lastIndexOf('.') + 1)]
-    const bytes = type === undefined ? null : await readFile(new URL(`./page/${name}`, import.meta.url)).catch(() => null)
+    const bytes =
+      type === undefined ? null : await readFile(new URL(`./page/${name}`, import.meta.url)).catch(() => null)
     if (!bytes || type === undefined) return c.notFound()
     return c.body(new Uint8Array(bytes), 200, { 'Content-Type': type, ...HEADERS })
   })

@@ -67,7 +67,9 @@ export function demoRoutes({ loomi, faults, agent }: DemoDeps): Hono {
   app.get('/status/:session', async (c) => {
     const session = sessionOf({ session: c.req.param('session') })
     const cursor = await loomi.session({ sessionId: session, userId: VISITOR }).cursor()
-    return c.json({ events: parseCursor(cursor)?.seq ?? 0, server: process.pid }, 200, { 'Cache-Control': 'no-store' })
+    return c.json({ events: parseCursor(cursor)?.seq ?? 0, server: process.pid }, 200, {
+      'Cache-Control': 'no-store',
+    })
   })
 
   app.get('/plain/:session', (c) => plainStream(c, loomi, sessionOf({ session: c.req.param('session') })))

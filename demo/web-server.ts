@@ -14,7 +14,9 @@ const MAX_FALSE_STARTS = 5
 /** How long it may take to end before it is killed. */
 const STOP_MS = 2000
 
-const PROGRAM = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './web.ts' : './web.js', import.meta.url))
+const PROGRAM = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './web.ts' : './web.js', import.meta.url),
+)
 
 /** What a web server is kept running with. */
 export interface WebServerOptions extends WebSettings {

@@ -35,7 +35,9 @@ app.route(DEFAULT_BASE, loomi.routes)
 app.route('/demo', demoRoutes({ loomi, faults, agent: agentClient() }))
 app.route('/', pageFiles())
 
-const server = serve({ fetch: app.fetch, port, hostname: host }, (info) => tell({ type: 'listening', port: info.port })) as Server
+const server = serve({ fetch: app.fetch, port, hostname: host }, (info) =>
+  tell({ type: 'listening', port: info.port }),
+) as Server
 server.once('error', (error: NodeJS.ErrnoException) => {
   const message = `The demo cannot listen on ${host}:${port} (${error.code}). Choose another port with --port or PORT.`
   process.send?.({ type: 'failed', message } satisfies FromWeb, () => process.exit(1))

@@ -26,23 +26,19 @@ const out = join(root, `dist-${process.pid}`)
 // The element names the registration chunk by its hash, so that one is built first.
 const modes = ['registration', 'element', 'sw', 'worker']
 let failed = false
+const tsc = join(root, 'node_modules/typescript/bin/tsc')
+const types = run(node, [tsc, '-p', 'tsconfig.build.json', '--outDir', out], { alone: true })
+// A signal that ends us half-way ends tsc too; until then it would write the folder anew.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => types.finally(() => process.exit(1)))
+process.on('exit', () => rmSync(out, { recursive: true, force: true }))
 
-try {
-  const types = run(node, [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    '-p',
-    'tsconfig.build.json',
-    '--outDir',
-    out,
-  ])
-  for (const mode of modes) await browserFile(mode)
-  if ((await types).code !== 0) failed = true
-  copyStatic()
-  if (!failed) writeFileSync(join(out, '.stamp'), made)
-  takePlace()
-} finally {
-  rmSync(out, { recursive: true, force: true })
-}
+for (const mode of modes) await browserFile(mode)
+if ((await types).code !== 0) failed = true
+copyStatic()
+if (!failed) writeFileSync(join(out, '.stamp'), made)
+takePlace()
+
 for (const file of filesIn('dist/browser').filter((name) => name.endsWith('.js'))) {
   const code = readFileSync(join(root, file))
   console.log(`${file}  ${code.length} bytes, ${gzipSync(code, { level: 9 }).length} gzipped`)

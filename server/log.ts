@@ -102,7 +102,9 @@ export class Log {
           if (page) this.#learnPage(entry, page)
           return page
         })
-        .finally(() => entry.reads.delete(after))
+        .finally(() => {
+          if (entry.reads.get(after) === read) entry.reads.delete(after)
+        })
       entry.reads.set(after, read)
     }
     return read
@@ -177,14 +179,15 @@ export class Log {
   }
 
   #extend(entry: Entry, rows: readonly EncodedRow[]): void {
-    const end = entry.tail.at(-1)?.row.seq
-    const fresh = end === undefined ? rows : rows.filter(({ row }) => row.seq > end)
-    if (fresh.length === 0) return
-    if (end !== undefined && fresh[0]!.row.seq !== end + 1) {
-      entry.tail = []
-      entry.tailBytes = 0
-    }
-    for (const row of fresh) {
+    const end = entry.tail.at(-1)?.row.seq ?? 0
+    for (const row of rows) {
+      if (row.row.seq <= end) continue
+      // The tail has no hole: places in it are reckoned from its first row.
+      const last = entry.tail.at(-1)
+      if (last && row.row.seq !== last.row.seq + 1) {
+        entry.tail = []
+        entry.tailBytes = 0
+      }
       entry.tail.push(row)
       entry.tailBytes += row.bytes.length
     }
@@ -238,6 +241,8 @@ export class Log {
 }
 
 function wakeAll(entry: Entry): void {
+  // Who is woken asks anew: a read from before this may lack the very row that it wakes for.
+  entry.reads.clear()
   for (const wake of entry.watchers) wake()
 }
 

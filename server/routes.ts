@@ -126,14 +126,14 @@ async function presentHead(ref: SessionRef, { log, onError }: RouteDeps): Promis
 
 function readQuery(c: Context): StreamQuery {
   // An EventSource repeats its URL on every reconnect, so the header is newer than the parameter.
-  const cursor = c.req.header('last-event-id') ?? c.req.query('after') ?? null
+  const cursor = c.req.header('last-event-id') || c.req.query('after') || null
   const pace = Number(c.req.query('pace') ?? 0)
   if (!Number.isInteger(pace) || pace < 0 || pace > MAX_PACE_MS) {
     throw new LoomiError('bad_request', `pace is a whole number of milliseconds from 0 to ${MAX_PACE_MS}.`)
   }
   const follow = c.req.query('follow') !== '0'
   return {
-    cursor: cursor === '' ? null : cursor && cursor.slice(0, MAX_CURSOR_LENGTH),
+    cursor: cursor && cursor.slice(0, MAX_CURSOR_LENGTH),
     seen: c.req.query('seen')?.slice(0, MAX_CURSOR_LENGTH) || null,
     merge: c.req.query('merge') === '1',
     follow,

@@ -9,7 +9,7 @@
 import { type Clock, sleep } from './clock.ts'
 import { type EncodedRow, encodeFrame, frameText, mergeRows, type Piece, toBytes } from './frames.ts'
 import type { Log, Page, Watch } from './log.ts'
-import { cursorIncludesAll, type Opening, openStream } from './opening.ts'
+import { type Opening, openStream } from './opening.ts'
 import type { PresenceBook } from './presence.ts'
 import { type Cursor, formatCursor, type Frame, type ResetReason } from './protocol.ts'
 import { keyOf, type SessionHead, type SessionRef, type Store } from './store.ts'
@@ -90,7 +90,7 @@ class StreamLoop {
     // A session that was not there a moment ago is asked for again: by now its first event would wake us.
     const head = known ?? (await this.#patiently(() => this.#deps.log.head(this.#ref)))
     if (head) await this.#open(head, this.#query.cursor)
-    else await this.#awaitSession()
+    else if (head === null) await this.#awaitSession()
     while (!this.#gone && !this.#complete) {
       const page = this.#query.follow || this.#opening ? await this.#patiently(() => this.#read()) : null
       if (page && (page.epoch !== this.#epoch || page.head < this.#position)) await this.#beginAgain(page)
@@ -115,7 +115,7 @@ class StreamLoop {
   async #awaitSession(): Promise<void> {
     const { cursor, follow } = this.#query
     await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot: this.#deps.boot }, null)
-    let head: SessionHead | null = null
+    let head: SessionHead | null | undefined = null
     while (follow && !head && !this.#gone) {
       await this.#watch.next()
       if (!this.#gone) head = await this.#patiently(() => this.#deps.log.head(this.#ref))
@@ -138,7 +138,7 @@ class StreamLoop {
     this.#opening = opened.count > 0 ? opened : null
     if (opened.reset) await this.#send({ type: 'reset', reason: opened.reset }, formatCursor(head.epoch, 0))
     await this.#send(opened.frame, opened.cursor)
-    this.#complete = cursor !== null && cursorIncludesAll(cursor, head)
+    this.#complete = head.closedSeq !== null && opened.position >= head.closedSeq
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
   }
 
@@ -153,31 +153,35 @@ class StreamLoop {
 
   async #writePage(page: Page): Promise<void> {
     const pieces: Piece[] = []
-    const first = page.rows[0]?.row.seq ?? page.head + 1
+    const rows = untilHole(page.rows)
+    const first = rows[0]?.row.seq ?? page.head + 1
     if (first > this.#position + 1) {
       const gap: Frame = { type: 'gap', from: this.#position + 1, to: first - 1 }
       pieces.push(frameText(gap, formatCursor(this.#epoch, first - 1)))
       this.#position = first - 1
     }
     const opening = this.#opening
-    const inReplay = opening ? page.rows.filter(({ row }) => row.seq <= opening.to) : []
+    const inReplay = opening ? rows.filter(({ row }) => row.seq <= opening.to) : []
+    // The session's end has the last word: the replay is over one row before it.
+    const closing = isClosing(inReplay.at(-1)) ? inReplay.pop() : undefined
     if (opening && this.#query.paceMs > 0) {
       await this.#writePaced(pieces.concat(this.#pieces(inReplay)))
       pieces.length = 0
     } else pieces.push(...this.#pieces(inReplay))
     if (opening) this.#position = Math.max(this.#position, inReplay.at(-1)?.row.seq ?? 0)
-    if (opening && this.#position >= opening.to) {
-      pieces.push(
-        frameText({ type: 'replay_complete', count: opening.count }, this.#cursorOf(inReplay, opening.to)),
-      )
+    if (opening && (closing || this.#position >= opening.to)) {
+      const cursor = closing ? (inReplay.at(-1)?.cursor ?? null) : this.#cursorOf(inReplay, opening.to)
+      pieces.push(frameText({ type: 'replay_complete', count: opening.count }, cursor))
       this.#opening = null
     }
-    const live = this.#opening || !this.#query.follow ? [] : page.rows.slice(inReplay.length)
+    const live = this.#opening || !this.#query.follow ? [] : rows.slice(inReplay.length)
+    if (closing && !this.#query.follow) live.push(closing)
     pieces.push(...this.#pieces(live))
     this.#position = Math.max(this.#position, live.at(-1)?.row.seq ?? 0)
     if (pieces.length > 0) await this.#stream.write(toBytes(pieces))
-    this.#complete = [...inReplay, ...live].some(({ row }) => row.event_type === 'session_complete')
-    this.#deps.presence.served(this.#ref, this.#position, opening !== null && !this.#opening)
+    this.#complete = live.some(isClosing)
+    // To a reader that left in the middle nothing was made good.
+    if (!this.#gone) this.#deps.presence.served(this.#ref, this.#position, opening !== null && !this.#opening)
   }
 
   #cursorOf(rows: readonly EncodedRow[], seq: number): Cursor {
@@ -207,17 +211,27 @@ class StreamLoop {
     )
   }
 
-  /** Asks the store until it answers; null when the reader left first or asked for no more than the present. */
-  async #patiently<T>(ask: () => Promise<T>): Promise<T | null> {
+  /** Asks the store until it answers; undefined when the reader left first or asked for no more than the present. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T | undefined> {
     for (let tries = 1; !this.#gone; tries++) {
       try {
         return await ask()
       } catch (error) {
         this.#deps.onError(error)
-        if (!this.#query.follow && tries >= TRIES_WITHOUT_FOLLOW) return null
+        if (!this.#query.follow && tries >= TRIES_WITHOUT_FOLLOW) return undefined
         await sleep(this.#deps.clock, RETRY_STORE_MS, this.#stream.sink.closed)
       }
     }
-    return null
+    return undefined
   }
+}
+
+/** The rows before the first hole, if there is one: the next page begins behind it and says so. */
+function untilHole(rows: readonly EncodedRow[]): readonly EncodedRow[] {
+  const hole = rows.findIndex(({ row }, i) => i > 0 && row.seq !== rows[i - 1]!.row.seq + 1)
+  return hole === -1 ? rows : rows.slice(0, hole)
+}
+
+function isClosing(row: EncodedRow | undefined): boolean {
+  return row?.row.event_type === 'session_complete'
 }

@@ -62,7 +62,7 @@ export class Streams {
       const [oldest] = streams
       streams.delete(oldest!)
       oldest!.sink.write(encodeFrame({ type: 'superseded', reason: 'too_many_streams' }, null))
-      oldest!.sink.end()
+      finish(oldest!)
     }
     this.#timer ??= this.#clock.setTimeout(this.#tick, TICK_MS)
     return {
@@ -82,7 +82,7 @@ export class Streams {
   close(): void {
     this.#closed = true
     this.#clock.clearTimeout(this.#timer)
-    for (const streams of this.#bySession.values()) for (const { sink } of streams) sink.end()
+    for (const streams of this.#bySession.values()) for (const entry of streams) finish(entry)
   }
 
   #forget(name: string, entry: Entry): void {
@@ -107,4 +107,10 @@ export class Streams {
     }
     this.#timer = this.#count > 0 && !this.#closed ? this.#clock.setTimeout(this.#tick, TICK_MS) : null
   }
+}
+
+/** Ends a stream. A reader that is behind would keep it open for as long as it likes, so that one is cut. */
+function finish({ sink, blockedSince }: Entry): void {
+  if (blockedSince === null) sink.end()
+  else sink.destroy()
 }

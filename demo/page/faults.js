@@ -6,9 +6,13 @@ const OFFLINE_MS = 8000
 
 const button = (id) => document.getElementById(id)
 const note = button('note')
-const usual = note.textContent
+const INVITATION = note.textContent
+const AFTERWARDS = 'The answer is over. Ask again, reload, or open a second tab: one page has it all.'
+let usual = INVITATION
 let isOffline = false
 let isServerDown = false
+let serverId = 0
+let killedId = 0
 let noteTimer = 0
 
 /** Wires the buttons. */
@@ -21,12 +25,23 @@ export function wireFaults() {
   button('kill').addEventListener('click', () => void kill())
 }
 
-/** Tells the buttons whether a web server is there. */
-export function serverIs(down) {
-  if (isServerDown === down) return
-  isServerDown = down
-  if (!down) say('The server is back. One page asks it for what came meanwhile, the other cannot.')
+/** Tells the buttons which web server is there; null for none. */
+export function serverIs(id) {
+  // The last words of the one that is being killed do not count.
+  if (id !== null && id === killedId) return
+  serverId = id ?? serverId
+  const isDown = id === null
+  if (isServerDown === isDown) return
+  isServerDown = isDown
+  if (!isDown) say('The server is back. One page asks it for what came meanwhile, the other cannot.')
   refresh()
+}
+
+/** Says what to do while nothing is broken. */
+export function agentIs(isWriting) {
+  const before = usual
+  usual = isWriting ? INVITATION : AFTERWARDS
+  if (note.textContent === before && usual !== before) say(usual, 0)
 }
 
 async function cut() {
@@ -50,7 +65,8 @@ async function goOffline() {
 }
 
 async function kill() {
-  serverIs(true)
+  killedId = serverId
+  serverIs(null)
   say('The web server was killed with SIGKILL. The agent writes on; another server starts.', 0)
   await post('kill')
 }
@@ -63,9 +79,9 @@ function refresh() {
 }
 
 /** Shows a sentence for a while; with `ms` 0 until the next one. */
-function say(sentence, ms = 6000) {
+export function say(sentence, ms = 6000) {
   clearTimeout(noteTimer)
   note.textContent = sentence
   note.toggleAttribute('data-idle', sentence === usual)
-  if (ms > 0) noteTimer = setTimeout(say, ms, usual, 0)
+  if (ms > 0) noteTimer = setTimeout(() => say(usual, 0), ms)
 }

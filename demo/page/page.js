@@ -1,6 +1,6 @@
 /** The demo's page: two readers of one answer, and what they got of it. */
 
-import { serverIs, wireFaults } from './faults.js'
+import { agentIs, say, serverIs, wireFaults } from './faults.js'
 import { Holes } from './holes.js'
 import { PlainChat } from './plain-chat.js'
 import { post, session, sleep, status } from './session.js'
@@ -37,6 +37,7 @@ let grewAt = performance.now()
 
 wireFaults()
 wireQuestions()
+keepEnds()
 recovery.addEventListener('loomi-event', ({ cursor, phase }) => note(Number(cursor.split('-')[1]), phase))
 recovery.addEventListener('loomi-reset', () => (shown.length = 1))
 recovery.addEventListener('loomi-state', ({ state }) => setState(whole, state, WORDS[state]))
@@ -68,13 +69,14 @@ function grow(seq) {
 async function follow() {
   for (;;) {
     const now = await status()
-    serverIs(now === null)
+    serverIs(now?.server ?? null)
     chain('server', now ? `pid ${now.server}` : 'down', now !== null)
     grow(now?.events ?? 0)
     // Nobody can see the agent while no server runs; it was writing, and writes.
     if (now) {
       const isWriting = performance.now() - grewAt < QUIET_MS
       chain('agent', isWriting ? 'writing' : 'done', isWriting)
+      agentIs(isWriting)
     }
     holes.look(logged, source.readyState === EventSource.OPEN)
     draw()
@@ -100,8 +102,9 @@ function score(panel, got, counts) {
 }
 
 function showConnection() {
+  const words = { [EventSource.OPEN]: 'connected', [EventSource.CLOSED]: 'gave up' }
   const isOpen = source.readyState === EventSource.OPEN
-  setState(plain, isOpen ? 'live' : 'waiting', isOpen ? 'connected' : 'disconnected')
+  setState(plain, isOpen ? 'live' : 'waiting', words[source.readyState] ?? 'disconnected')
 }
 
 function setState(panel, state, word) {
@@ -120,13 +123,25 @@ function chain(id, words, isWell) {
 function wireQuestions() {
   const form = document.getElementById('ask')
   const field = form.elements.question
-  const ask = (question) => void post('ask', { question })
+  const ask = async (question) => {
+    if (question.trim() === '' || (await post('ask', { question }))) return
+    field.value = question
+    say('No server was there to take the question. Ask again in a moment.')
+  }
   form.addEventListener('submit', (event) => {
     event.preventDefault()
-    if (field.value.trim()) ask(field.value)
+    void ask(field.value)
     field.value = ''
   })
   form.querySelector('.suggestions').addEventListener('click', ({ target }) => {
-    if (target instanceof HTMLButtonElement) ask(target.textContent)
+    if (target instanceof HTMLButtonElement) void ask(target.textContent)
   })
+}
+
+/** A chat whose height changes goes on showing its end. */
+function keepEnds() {
+  const observer = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.scrollTop = target.scrollHeight
+  })
+  for (const element of document.querySelectorAll('.chat')) observer.observe(element)
 }

@@ -149,7 +149,7 @@ class Watchdog {
 }
 
 async function refusal(response: Response, now: number, signal: AbortSignal): Promise<ConnectionError> {
-  const answer = (await abortable(response.json(), signal).catch(() => null)) as Partial<ErrorAnswer> | null
+  const answer = await refusalAnswer(response, signal)
   signal.throwIfAborted()
   const { status } = response
   const code = answer?.error?.code ?? `http_${status}`
@@ -158,4 +158,13 @@ async function refusal(response: Response, now: number, signal: AbortSignal): Pr
   if (status === 401) return new ConnectionError('unauthorized', code, message)
   const again = status === 408 || status === 425 || status === 429 || status >= 500
   return new ConnectionError(again ? 'broken' : 'refused', code, message, asked)
+}
+
+/** The server's words; a proxy's own error page has none that could be shown. */
+async function refusalAnswer(response: Response, signal: AbortSignal): Promise<Partial<ErrorAnswer> | null> {
+  if (response.headers.get('content-type')?.startsWith('application/json')) {
+    return abortable(response.json() as Promise<Partial<ErrorAnswer>>, signal).catch(() => null)
+  }
+  response.body?.cancel().catch(() => {})
+  return null
 }

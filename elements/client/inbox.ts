@@ -29,14 +29,17 @@ export class Inbox {
    * what no fetch can make fit.
    */
   drain(view: View): Verdict {
-    for (const [index, received] of this.#frames.entries()) {
+    const frames = this.#frames
+    for (const [index, received] of frames.entries()) {
+      // The app may have let go of us from within a callback.
+      if (this.#frames !== frames) return 'go'
       const verdict = take(view, received)
       if (verdict === 'go') continue
       const fits = verdict === 'hole' && received.frame.type !== 'reset' && received.at?.epoch === view.epoch
-      this.#frames.splice(0, fits ? index : index + 1)
+      frames.splice(0, fits ? index : index + 1)
       return verdict
     }
-    this.clear()
+    frames.length = 0
     return 'go'
   }
 }

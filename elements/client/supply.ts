@@ -162,7 +162,7 @@ export class Supply {
     else if (message.type === 'status') {
       this.#leader = message.status
       this.#host.status(this.status)
-    } else {
+    } else if (message.type === 'frames') {
       this.#inbox.add(message.frames, message.quiet)
       if (this.#link && !this.#link.busy && this.#status.state === 'open') this.#catchUp()
     }

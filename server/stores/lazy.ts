@@ -3,19 +3,39 @@
  *
  * @module
  */
+import { LoomiError } from '../errors.ts'
 import type { Store } from '../store.ts'
 import { openStore } from './open.ts'
+
+interface Watching {
+  readonly changed: () => void
+  end: (() => void) | null
+}
 
 /** The store at a URL; see {@link openStore}. */
 export function lazyStore(url: string): Store {
   let opening: Promise<Store> | null = null
-  const open = (): Promise<Store> => {
-    opening ??= openStore(url).catch((error: unknown) => {
-      opening = null
-      throw error
-    })
+  let opened: Store | null = null
+  let closed = false
+  /** Who watches; a store that could not be opened at first is watched as soon as it can. */
+  const watches = new Set<Watching>()
+
+  async function open(): Promise<Store> {
+    if (closed) throw new LoomiError('closed', 'The store is closed.')
+    opening ??= openStore(url).then(
+      (store) => {
+        opened = store
+        for (const watching of watches) watching.end = store.watch(watching.changed)
+        return store
+      },
+      (error: unknown) => {
+        opening = null
+        throw error
+      },
+    )
     return opening
   }
+
   return {
     append: async (ref, events) => (await open()).append(ref, events),
     read: async (ref, after, limit) => (await open()).read(ref, after, limit),
@@ -25,22 +45,21 @@ export function lazyStore(url: string): Store {
     loadPresence: async (ref) => (await open()).loadPresence(ref),
     savePresence: async (rows) => (await open()).savePresence(rows),
     watch(changed) {
-      let ended = false
-      let end: (() => void) | null = null
-      open().then(
-        (store) => {
-          if (!ended) end = store.watch(changed)
-        },
-        // Whoever reads hears of it; this is only about hints.
-        () => undefined,
-      )
+      const watching: Watching = { changed, end: opened?.watch(changed) ?? null }
+      watches.add(watching)
+      // Whoever reads hears of a failure; this is only about hints.
+      if (!opened) open().catch(() => undefined)
       return () => {
-        ended = true
-        end?.()
+        watches.delete(watching)
+        watching.end?.()
       }
     },
-    close: async () => {
-      if (opening) await (await opening).close()
+    async close() {
+      closed = true
+      await opening?.then(
+        (store) => store.close(),
+        () => undefined,
+      )
     },
   }
 }

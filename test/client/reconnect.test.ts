@@ -2,6 +2,7 @@ import { expect } from '@open-wc/testing'
 import type { Signal } from '../../elements/client/index.ts'
 import { FIRST_BYTE_MS } from '../../elements/client/connection.ts'
 import { SILENCE_MS } from '../../server/protocol.ts'
+import { until } from './support/fake-clock.ts'
 import { frame, hold } from './support/model-server.ts'
 import { eventTexts, rig, serverWith } from './support/rig.ts'
 
@@ -272,8 +273,21 @@ describe('RecoveryClient, when woken', () => {
 })
 
 describe('RecoveryClient, what the server may refuse', () => {
-  const refuse = (status: number, code: string) => (): Response =>
-    Response.json({ success: false, error: { code, message: `${code}: mend it` } }, { status })
+  const refuse = (status: number, code: string) => (): Response => {
+    const answer = { success: false, error: { code, message: `${code}: mend it` } }
+    const response = Response.json(answer, { status })
+    // Firefox reads bodies on another thread, behind the fake clock's back.
+    response.json = () => Promise.resolve(answer)
+    return response
+  }
+
+  it("reads the server's words from a real body", async () => {
+    const answer = { success: false, error: { code: 'user_mismatch', message: 'mend it' } }
+    const { server, client } = rig()
+    server.script.push(() => Response.json(answer, { status: 403 }))
+    await until(() => client.snapshot.state === 'failed')
+    expect(client.snapshot.error).to.deep.equal(answer.error)
+  })
 
   it('renews the token once after a 401', async () => {
     const asked: boolean[] = []

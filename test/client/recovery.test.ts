@@ -25,6 +25,7 @@ describe('RecoveryClient, what it shows', () => {
 
   it('restores what was seen at once and without an indicator', async () => {
     const server = serverWith(20)
+    server.pieceBytes = () => 300
     const { client, reach, snapshots, notices, clock } = rig(
       { getSeen: () => Promise.resolve(server.head) },
       server,
@@ -38,6 +39,22 @@ describe('RecoveryClient, what it shows', () => {
     expect(new Set(snapshots.map(({ items }) => items.length))).to.deep.equal(new Set([0, 20]))
     expect(client.snapshot.missed).to.equal(0)
     expect(notices).to.deep.equal([])
+  })
+
+  it('does not keep restored events back for more than a second when they come slowly', async () => {
+    const server = serverWith(2)
+    server.script.push((asked, signal) => {
+      const { response, held } = hold(signal)
+      held.write(frame({ type: 'no_replay', cursor: 'e1-0', seen: 2, count: 2, boot: 'b' }, 'e1-0'))
+      held.write(frame({ type: 'event', ...server.rows[0]! }, server.cursor(1)))
+      return response
+    })
+    const { clock, texts, states } = rig({ getSeen: () => Promise.resolve(server.head) }, server)
+    await clock.advance(999)
+    expect(texts()).to.deep.equal([])
+    expect(states.at(-1)).to.equal('replaying')
+    await clock.advance(1)
+    expect(texts()).to.deep.equal(['e1'])
   })
 
   it('paces what was missed and says so, start to end', async () => {
@@ -279,6 +296,23 @@ describe('RecoveryClient, what was seen', () => {
     expect(displayed.map((cursor) => Number(cursor.split('-')[1]))).to.deep.equal([5, 7])
   })
 
+  it('sends what was displayed of a new log, not what the device knew of the old one', async () => {
+    const { server, clock, reach } = rig(
+      { getSeen: () => Promise.resolve('e1-2-aaaaaa'), replayMs: 0 },
+      serverWith(3),
+    )
+    await reach('live')
+    server.epoch = 'e2'
+    server.rows.length = 1
+    for (let times = 0; times < 2; times++) {
+      server.cutAll()
+      await reach('waiting')
+      await reach('live')
+      await clock.advance(100)
+    }
+    expect(server.asked[2]!.url.searchParams.get('seen')).to.equal(server.cursor(1))
+  })
+
   it('marks what comes out of sight as unseen, and as displayed once it is looked at', async () => {
     const part = { part_id: 'r1/0/0' }
     const { server, client, clock, displayed, reach } = rig()
@@ -384,11 +418,15 @@ describe('RecoveryClient and the app', () => {
   })
 
   it('gives a new snapshot only when something changed', async () => {
-    const { server, clock, snapshots, reach } = rig({}, serverWith(1))
+    const { server, client, clock, snapshots, reach } = rig({}, serverWith(1))
     await reach('live')
     const before = snapshots.length
     for (const held of server.held) held.write(':\n\n')
+    client.signal('visible')
+    client.showAll()
+    client.noteBeat(server.head)
     await clock.advance(0)
+    expect(snapshots.length).to.equal(before)
     server.append({}, {}, {})
     await clock.advance(0)
     expect(snapshots.length - before).to.be.within(1, 3)

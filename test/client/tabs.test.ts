@@ -90,6 +90,9 @@ describe('RecoveryClient in several tabs', () => {
     const second = await tab(server)
     const third = await tab(server)
     second.client.signal('freeze')
+    await settle()
+    const { pending } = await navigator.locks.query()
+    expect(pending!.filter((lock) => lock.name === name).length).to.equal(1)
     first.client.disconnect()
     server.append({})
     await allShow(eventTexts(1, 2), third)
@@ -102,7 +105,14 @@ describe('RecoveryClient in several tabs', () => {
     const holder = navigator.locks.request(name, () => new Promise(() => {})).catch(() => (stolen = true))
     const only = await tab(server)
     expect(server.held.size).to.equal(0)
-    await only.clock.advance(ANSWER_MS)
+    await only.clock.advance(ANSWER_MS - 1)
+    // Another tab that asks is no answer.
+    const channel = new BroadcastChannel(name)
+    channel.postMessage({ type: 'hello', look: true })
+    await settle()
+    channel.close()
+    expect(stolen).to.equal(false)
+    await only.clock.advance(1)
     await until(() => server.held.size === 1)
     await holder
     expect(stolen).to.equal(true)
@@ -146,6 +156,32 @@ describe('RecoveryClient in several tabs', () => {
     expect(second.states.slice(second.states.indexOf('live'))).to.deep.equal(['live'])
     server.append({})
     await allShow(eventTexts(1, 5), first, second)
+  })
+
+  it('takes nothing in any more when a callback disconnects a follower', async () => {
+    const server = serverWith(1)
+    await tab(server)
+    const second: Rig = await tab(server, {
+      beforeShow: ({ text }) => {
+        if (text === 'e2') second.client.disconnect()
+      },
+    })
+    server.append({}, {}, {})
+    await until(() => second.client.snapshot.state === 'idle')
+    await settle()
+    expect(second.texts()).to.deep.equal(['e1', 'e2'])
+  })
+
+  it('lets messages pass that it does not know', async () => {
+    const server = serverWith(1)
+    const first = await tab(server)
+    const second = await tab(server)
+    const channel = new BroadcastChannel(name)
+    channel.postMessage({ type: 'weather' })
+    await settle()
+    channel.close()
+    server.append({})
+    await allShow(eventTexts(1, 2), first, second)
   })
 
   it('shows in each tab that the one connection is lost, and what was missed when it is back', async () => {

@@ -1,9 +1,10 @@
 /**
- * The blocks and the settings of docs/from-the-seed.md, against the packed package.
+ * The blocks and the settings of docs/from-the-seed.md, against what is built.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { before, describe, it } from 'node:test'
 import type { Page } from 'puppeteer-core'
 import {
@@ -14,7 +15,7 @@ import {
 import { noChromium } from '../e2e/chromium.ts'
 import { DocPage } from './blocks.ts'
 import { answers, becomes, happened, isKept, openPage, SHOWN } from './page.ts'
-import { commandsOf, freePort, root } from './project.ts'
+import { commandsOf, freePort, linkedProject, root } from './project.ts'
 import { setScene } from './scene.ts'
 import { framesOf, readNow, type Received } from './wire.ts'
 
@@ -47,7 +48,7 @@ serve({ fetch: app.fetch, port: Number(process.env.PORT) })
 `
 
 describe('docs/from-the-seed.md', { concurrency: 1 }, () => {
-  const scene = setScene()
+  const scene = setScene(linkedProject)
   let url = ''
   let port = 0
   before(async () => {
@@ -149,6 +150,14 @@ describe('docs/from-the-seed.md', { concurrency: 1 }, () => {
     assert.deepEqual(types, ['replay_start', ...Array.from({ length: 12 }, () => 'event'), 'replay_complete'])
   })
 
+  it('finds its table made and filled, without a migration', async () => {
+    await emit('table', 'concierge_message', 'Found two.')
+    const db = new DatabaseSync(scene.project.path('.loomi/log.db'), { readOnly: true })
+    const rows = db.prepare("select * from loomi_stream_events where session_id = 'table'").all()
+    db.close()
+    assert.equal(rows.length, 3)
+  })
+
   it('names settings that there are, with the seed’s numbers as defaults', async () => {
     const rows = page.table('then')
     const now = rows.map(([, text]) => text).join('\n')
@@ -171,13 +180,11 @@ describe('docs/from-the-seed.md', { concurrency: 1 }, () => {
       .map(([name]) => name!)
     assert.deepEqual(attributes, ['heartbeat-ms', 'replay-ms'])
     assert.ok(attributes.every((name) => known.includes(name)))
+    await emit('paced', 'concierge_message', 'Found two.')
     const started = performance.now()
     await readNow(`${url}/api/loomi`, 'paced', 'user_id=user123&after=0&pace=50')
-    const withoutRows = performance.now() - started
-    await emit('paced', 'concierge_message', 'Found two.')
-    const again = performance.now()
-    await readNow(`${url}/api/loomi`, 'paced', 'user_id=user123&after=0&pace=50')
-    assert.ok(performance.now() - again >= withoutRows + 3 * 45, 'three events at 50 ms each')
+    const ms = performance.now() - started
+    assert.ok(ms >= 3 * 45, `${ms} ms for three events`)
   })
 
   it('has no block that no test runs', { skip: noChromium }, () => {

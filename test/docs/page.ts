@@ -8,9 +8,9 @@ import type { LoomiReplayEvent, LoomiShowEvent } from '../../elements/events.ts'
 
 /** What has happened in a page so far. */
 export interface Happened {
-  readonly events: { readonly text: string; readonly phase: string; readonly content_type: string }[]
   /** `at` is in milliseconds of the page's life. */
-  readonly replays: { readonly phase: string; readonly missed: number; readonly at: number }[]
+  readonly events: { readonly text: string; readonly phase: string; readonly at: number }[]
+  readonly replays: { readonly phase: string; readonly missed: number }[]
   /** Each text that the indicator has had. */
   readonly indicator: string[]
   /** What the page's scripts have logged. */
@@ -92,12 +92,12 @@ function watch(): void {
   const happened: Happened = { events: [], replays: [], indicator: [], logged: [] }
   Object.assign(window, { happened })
   addEventListener('loomi-event', (e) => {
-    const { text, phase, event } = e as LoomiShowEvent
-    happened.events.push({ text, phase, content_type: event.content_type })
+    const { text, phase } = e as LoomiShowEvent
+    happened.events.push({ text, phase, at: performance.now() })
   })
   addEventListener('loomi-replay', (e) => {
     const { phase, missed } = e as LoomiReplayEvent
-    happened.replays.push({ phase, missed, at: performance.now() })
+    happened.replays.push({ phase, missed })
   })
   const log = console.log
   console.log = (...words) => {

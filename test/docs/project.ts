@@ -1,10 +1,10 @@
 /**
- * An empty folder with the packed package installed, as a user has it, and the programs that run in it.
+ * A folder with the package in it, as a user has it, and the programs that run there.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -30,15 +30,41 @@ export interface Project {
 }
 
 /** Packs what is built and installs it into an empty folder. */
-export async function installedProject(): Promise<Project> {
+export function installedProject(): Promise<Project> {
+  return projectWith((folder) => {
+    const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+    // The build is `npm test`'s work; packing must not replace it under other tests.
+    const packed = npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder)
+    const [{ filename }] = JSON.parse(packed) as [{ filename: string }]
+    npm(folder, 'install', ...quiet, `./${filename}`)
+  })
+}
+
+/** A folder that takes the package from the repository: the same files, without the seconds that npm needs. */
+export function linkedProject(): Promise<Project> {
+  return projectWith((folder) => {
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(root, join(folder, 'node_modules/loomi-recovery'), 'dir')
+    for (const name of ['hono', '@hono']) {
+      symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'dir')
+    }
+  })
+}
+
+async function projectWith(fill: (folder: string) => void): Promise<Project> {
   build()
   const folder = mkdtempSync(join(tmpdir(), 'loomi-docs-'))
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  // The build is `npm test`'s work; packing must not replace it under other tests.
-  const packed = npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder)
-  const [{ filename }] = JSON.parse(packed) as [{ filename: string }]
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
-  npm(folder, 'install', ...quiet, `./${filename}`)
+  try {
+    writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+    fill(folder)
+    return await projectIn(folder)
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function projectIn(folder: string): Promise<Project> {
   const programs: Program[] = []
   const module = join(folder, 'node_modules/loomi-recovery/dist/server/index.js')
   return {

@@ -23,7 +23,7 @@ export function commands(readme: DocPage, scene: Scene): void {
       const hadLog = existsSync(join(root, '.loomi'))
       const demo = new Program('npm start', root, { PORT: `${await freePort()}` })
       try {
-        const [url] = await demo.prints(/http:\/\/localhost:\d+/)
+        const [url] = await demo.prints(/http:\/\/localhost:\d+/, 60_000)
         const page = await fetch(url)
         assert.equal(page.status, 200)
         assert.match(await page.text(), /<!doctype html>/i)

@@ -128,7 +128,7 @@ describe('README’s defaults and slots, in Chromium', { skip: noChromium, concu
       const asked: string[] = []
       Object.assign(window, { asked })
       element.fetch = (input, init) => {
-        asked.push(`${init?.credentials} ${new URL(`${input}`, location.href).search}`)
+        asked.push(`${init?.credentials} ${new Request(input).url.replace(/.*\?/, '?')}`)
         return fetch(input, init)
       }
     })
@@ -153,13 +153,16 @@ describe('README’s defaults and slots, in Chromium', { skip: noChromium, concu
   })
 
   it('replay-ms lies between two missed events, and the indicator in its corner', async () => {
-    const { page, ms } = await replay('few', 5)
+    const { page, times } = await replay('few', 16)
+    const gaps = times.slice(1).map((time, i) => time - times[i]!)
+    const median = gaps.toSorted((a, b) => a - b)[gaps.length >> 1]!
     const interval = Number(defaults.get('replay-ms'))
     // A timer is late on a busy machine, never early by more than its rounding.
-    assert.ok(ms >= 3 * interval && ms < 20 * interval, `${ms} ms for 5 events`)
+    assert.ok(median > 0.9 * interval && median < 1.5 * interval, `${median} ms`)
     assert.equal(defaults.get('indicator'), 'top-right')
     const box = await page.$eval('loomi-recovery', (element) => {
-      const { top, right } = element.shadowRoot!.querySelector('[part~="indicator"]')!.getBoundingClientRect()
+      const indicator = element.shadowRoot!.querySelector('[part~="indicator"]')!
+      const { top, right } = indicator.getBoundingClientRect()
       return { top, fromRight: document.documentElement.clientWidth - right }
     })
     assert.ok(box.top < 40 && box.fromRight < 40, JSON.stringify(box))
@@ -167,27 +170,27 @@ describe('README’s defaults and slots, in Chromium', { skip: noChromium, concu
   })
 
   it('replay-budget-ms holds all missed events, however many', async () => {
-    const { page, ms } = await replay('many', 150)
+    const { page, times } = await replay('many', 150)
     const budget = Number(defaults.get('replay-budget-ms'))
     assert.match(readme.text, new RegExp(`follows within ${budget / 1000} s`))
-    const unhurried = 150 * Number(defaults.get('replay-ms'))
-    assert.ok(ms > budget / 2 && ms < unhurried / 2, `${ms} ms for 150 events`)
+    const ms = times.at(-1)! - times[0]!
+    assert.ok(ms > 0.7 * budget && ms < 1.7 * budget, `${ms} ms`)
     await page.close()
   })
 
-  /** Lets a new view miss `count` events and tells how long it took to show them. */
-  async function replay(sessionId: string, count: number): Promise<{ page: Page; ms: number }> {
+  /** Lets a new view miss `count` events and tells when it showed each. */
+  async function replay(sessionId: string, count: number): Promise<{ page: Page; times: number[] }> {
     const session = loomi.session({ sessionId, userId: 'ada' })
     for (let i = 0; i < count; i++) session.message(`Message ${i}.`)
     await session.cursor()
     const page = await open(sessionId)
     await becomes(page, `happened.replays.at(-1)?.phase === 'end'`)
-    const { replays } = await happened(page)
+    const { events, replays } = await happened(page)
     assert.deepEqual(
       replays.map(({ missed }) => missed),
       [count, count],
     )
-    return { page, ms: replays[1]!.at - replays[0]!.at }
+    return { page, times: events.map(({ at }) => at) }
   }
 
   it('each named slot draws its items with each named field, as text', async () => {

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { noChromium } from '../e2e/chromium.ts'
 import { DocPage } from './blocks.ts'
+import { installedProject } from './project.ts'
 import { commands } from './readme-commands.ts'
 import { firstScreen } from './readme-first-screen.ts'
 import { pageBlocks } from './readme-page.ts'
@@ -13,7 +14,7 @@ import { setScene } from './scene.ts'
 const readme = DocPage.read('README.md')
 
 describe('README', { concurrency: 1 }, () => {
-  const scene = setScene()
+  const scene = setScene(installedProject)
   firstScreen(readme, scene)
   pageBlocks(readme, scene)
   commands(readme, scene)

@@ -1,0 +1,106 @@
+import { expect } from '@open-wc/testing'
+import type { RawFrame } from '../../elements/client/frames.ts'
+import { parseFrame } from '../../elements/client/frames.ts'
+import { Inbox } from '../../elements/client/inbox.ts'
+import { View } from '../../elements/client/view.ts'
+import { makeEvent } from './support/model-server.ts'
+
+const raw = (id: string, data: object): RawFrame => ({ id, data: JSON.stringify(data) })
+const event = (seq: number, epoch = 'e1'): RawFrame =>
+  raw(`${epoch}-${seq}-aaaaaa`, { type: 'event', ...makeEvent(seq) })
+const replayStart = (seq: number, missed: number): RawFrame => {
+  const counts = { count: missed, missed, seen: seq, to: seq + missed }
+  return raw(`e1-${seq}-aaaaaa`, { type: 'replay_start', reason: 'cursor_behind', ...counts, boot: 'b' })
+}
+
+/** A live view of the events 1 to `to`. */
+function liveView(to: number): View {
+  const view = new View(
+    { visible: () => true, opened() {}, beforeShow: () => true, notice() {}, reset: () => true },
+    true,
+  )
+  view.take(parseFrame(raw('e1-0', { type: 'no_replay', cursor: 'e1-0', seen: 0, count: 0, boot: 'b' })))
+  for (let seq = 1; seq <= to; seq++) view.take(parseFrame(event(seq)))
+  return view
+}
+const seqs = (view: View): number[] => view.items.list.map(({ seq }) => seq)
+
+describe('the inbox of a following tab', () => {
+  it('hands over what fits and keeps what comes after a hole until that is filled', () => {
+    const view = liveView(1)
+    const inbox = new Inbox()
+    inbox.add([event(1), event(2), event(4), event(5)], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(seqs(view)).to.deep.equal([1, 2])
+    view.take(parseFrame(event(3)))
+    expect(inbox.drain(view)).to.equal('go')
+    expect(seqs(view)).to.deep.equal([1, 2, 3, 4, 5])
+  })
+
+  it('does not keep what is of another log: the catch-up tells which one counts', () => {
+    const view = liveView(1)
+    const inbox = new Inbox()
+    inbox.add([event(7, 'e0'), event(2)], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(inbox.drain(view)).to.equal('go')
+    expect(seqs(view)).to.deep.equal([1, 2])
+  })
+
+  it('asks the server when the leader hears of a reset', () => {
+    const view = liveView(2)
+    const inbox = new Inbox()
+    inbox.add([raw('e2-0', { type: 'reset', reason: 'epoch' })], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(seqs(view)).to.deep.equal([1, 2])
+    expect(inbox.drain(view)).to.equal('go')
+  })
+
+  it('replays with a leader that was away, when both stand at the same place', () => {
+    const view = liveView(2)
+    const inbox = new Inbox()
+    inbox.add([replayStart(2, 2), event(3)], false)
+    inbox.drain(view)
+    expect(view).to.include({ stage: 'replaying', missed: 2, caughtUp: 1 })
+    expect(view.items.list.at(-1)!.phase).to.equal('replay')
+  })
+
+  it('takes no replay for its own that begins elsewhere or is none', () => {
+    for (const [start, quiet] of [
+      [replayStart(1, 3), false],
+      [replayStart(2, 2), true],
+    ] as const) {
+      const view = liveView(2)
+      const inbox = new Inbox()
+      inbox.add([start, event(3)], quiet)
+      inbox.drain(view)
+      expect(view).to.include({ stage: 'live', missed: 0 })
+      expect(view.items.list.at(-1)!.phase).to.equal('live')
+    }
+  })
+
+  it('ends a replay that the lost connection of the leader left open', () => {
+    const view = liveView(2)
+    const inbox = new Inbox()
+    inbox.add([replayStart(2, 2), event(3)], false)
+    inbox.drain(view)
+    inbox.add(
+      [raw('e1-3-aaaaaa', { type: 'no_replay', cursor: 'e1-3-aaaaaa', seen: 3, count: 0, boot: 'b' })],
+      false,
+    )
+    inbox.drain(view)
+    expect(view).to.include({ stage: 'live', missed: 2, caughtUp: 2 })
+  })
+
+  it('keeps the newest thousand frames and no more', () => {
+    const view = liveView(1)
+    const inbox = new Inbox()
+    inbox.add(
+      Array.from({ length: 1500 }, (_, index) => event(index + 2)),
+      false,
+    )
+    expect(inbox.drain(view)).to.equal('hole')
+    for (let seq = 2; seq <= 501; seq++) view.take(parseFrame(event(seq)))
+    expect(inbox.drain(view)).to.equal('go')
+    expect(view.items.list.length).to.equal(1501)
+  })
+})

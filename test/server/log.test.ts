@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { beforeEach, describe, it } from 'node:test'
+import { Log, type Watch } from '../../server/log.ts'
+import type { Store } from '../../server/store.ts'
+import { openSqlite } from '../../server/stores/sqlite.ts'
+import { FakeClock, newEvent, newEvents, REF, settle, storeWith } from './support.ts'
+
+describe('the log as one process sees it', () => {
+  let clock: FakeClock
+  let sqlite: Store
+  let reads: number
+  let errors: unknown[]
+  let hint: () => void
+  let log: Log
+  beforeEach(() => {
+    clock = new FakeClock()
+    sqlite = openSqlite(':memory:')
+    reads = 0
+    errors = []
+    log = newLog({})
+  })
+
+  function newLog(methods: Partial<Store>): Log {
+    const store = storeWith(sqlite, {
+      read: (ref, after, limit) => {
+        reads++
+        return sqlite.read(ref, after, limit)
+      },
+      watch: (changed) => {
+        hint = changed
+        return () => undefined
+      },
+      ...methods,
+    })
+    return new Log(store, clock, (error) => errors.push(error))
+  }
+
+  const seqs = async (after: number): Promise<number[]> => (await log.read(REF, after))?.rows.map(({ row }) => row.seq) ?? []
+
+  /** What a stream does: reads until there is something, waiting for wake-ups. */
+  async function following(watch: Watch, after: number): Promise<number[]> {
+    for (;;) {
+      const rows = await seqs(after)
+      if (rows.length > 0) return rows
+      await watch.next()
+    }
+  }
+
+  it('wakes those who watch a session when something was appended, and no others', async () => {
+    const watch = log.watch(REF)
+    const other = log.watch({ ...REF, sessionId: 'other' })
+    let woken = 0
+    void watch.next().then(() => (woken += 1))
+    void other.next().then(() => (woken += 10))
+    await log.append(REF, [newEvent(1)])
+    await settle()
+    assert.equal(woken, 1)
+  })
+
+  it('keeps a wake-up that came while nobody waited', async () => {
+    const watch = log.watch(REF)
+    await log.append(REF, [newEvent(1)])
+    await watch.next()
+    let again = false
+    void watch.next().then(() => (again = true))
+    await settle()
+    assert.equal(again, false)
+    watch.stop()
+    await settle()
+    assert.equal(again, true)
+  })
+
+  it('reads an event once for all who watch, and not at all when it was appended here', async () => {
+    const watches = Array.from({ length: 50 }, () => log.watch(REF))
+    await log.append(REF, newEvents(1, 3))
+    for (const _ of watches) assert.deepEqual(await seqs(0), [1, 2, 3])
+    assert.equal(reads, 0)
+    await sqlite.append(REF, newEvents(4, 5))
+    hint()
+    const rows = await Promise.all(watches.map((watch) => following(watch, 3)))
+    for (const row of rows) assert.deepEqual(row, [4, 5])
+    assert.equal(reads, 1)
+  })
+
+  it('finds what another process appended without any hint, within 5 s', async () => {
+    const watch = log.watch(REF)
+    const rows = following(watch, 0)
+    await settle()
+    await sqlite.append(REF, newEvents(1, 2))
+    await clock.advance(5000)
+    assert.deepEqual(await rows, [1, 2])
+  })
+
+  it('never answers a viewer that was woken with a read from before its wake-up', { timeout: 5000 }, async () => {
+    await sqlite.append(REF, [newEvent(1)])
+    // A store over a network: what it answers was true when it was asked.
+    const gates: (() => void)[] = []
+    let slow = true
+    log = newLog({
+      heads: async (refs) => {
+        const heads = await sqlite.heads(refs)
+        if (slow) await new Promise<void>((resolve) => gates.push(resolve))
+        return heads
+      },
+    })
+    const [first, second] = [log.watch(REF), log.watch(REF)]
+    const early = following(first, 1)
+    await settle()
+    const late = second.next().then(() => following(second, 1))
+    await sqlite.append(REF, [newEvent(2)])
+    slow = false
+    hint()
+    await settle()
+    for (const open of gates) open()
+    assert.deepEqual(await late, [2])
+    assert.deepEqual(await early, [2])
+  })
+
+  it('goes on when the store cannot tell the heads, and reports it', async () => {
+    let broken = true
+    log = newLog({ heads: (refs) => (broken ? Promise.reject(new Error('Down.')) : sqlite.heads(refs)) })
+    const watch = log.watch(REF)
+    const woken = watch.next()
+    await sqlite.append(REF, [newEvent(1)])
+    await clock.advance(5000)
+    assert.equal(errors.length, 1)
+    broken = false
+    await clock.advance(5000)
+    await woken
+    assert.deepEqual(await seqs(0), [1])
+  })
+
+  it('polls for nobody', async () => {
+    const watch = log.watch(REF)
+    assert.equal(clock.pending, 1)
+    watch.stop()
+    assert.equal(clock.pending, 0)
+    log.watch(REF)
+    assert.equal(clock.pending, 1)
+    log.close()
+    assert.equal(clock.pending, 0)
+  })
+
+  it('keeps its short tail right when others append in between', async () => {
+    const watch = log.watch(REF)
+    await log.append(REF, newEvents(1, 3))
+    await sqlite.append(REF, newEvents(1, 2, { run_id: 'foreign' }))
+    await log.append(REF, newEvents(4, 5))
+    for (let after = 0; after <= 6; after++) {
+      const all = [...(await seqs(after))]
+      assert.deepEqual(all, [1, 2, 3, 4, 5, 6, 7].filter((seq) => seq > after))
+    }
+    watch.stop()
+  })
+
+  it('gives more than the tail holds, in pages', async () => {
+    log.watch(REF)
+    await log.append(REF, newEvents(1, 1300))
+    const seen: number[] = []
+    for (let page = await seqs(0); page.length > 0; page = await seqs(seen.length)) seen.push(...page)
+    assert.deepEqual(seen, Array.from({ length: 1300 }, (_, i) => i + 1))
+  })
+
+  it('knows nothing of sessions that are somebody else’s', async () => {
+    await log.append(REF, [newEvent(1)])
+    const eve = { ...REF, userId: 'eve' }
+    const watch = log.watch(eve)
+    assert.equal(await log.head(eve), null)
+    assert.equal(await log.knownHead(eve), null)
+    assert.equal(await log.read(eve, 0), null)
+    let woken = false
+    void watch.next().then(() => (woken = true))
+    await log.append(REF, [newEvent(2)])
+    await clock.advance(6000)
+    assert.equal(woken, false)
+  })
+})
