@@ -49,5 +49,6 @@ main(process.argv.slice(2)).catch((error: unknown) => {
   if (error instanceof CliError || error instanceof LoomiError)
     console.error(`loomi-recovery: ${error.message}`)
   else console.error(error)
-  process.exit(error instanceof CliError ? 2 : 1)
+  const badFlag = error instanceof CliError || (error instanceof LoomiError && error.code === 'bad_option')
+  process.exit(badFlag ? 2 : 1)
 })

@@ -78,7 +78,8 @@ export class Log {
   async append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult> {
     const result = await this.#store.append(ref, events)
     const entry = this.#entries.get(nameOf(ref))
-    if (result.ok && result.added.length > 0 && entry) {
+    // Also when nothing was added: the answer to an earlier try may have been lost on its way.
+    if (result.ok && entry && isNews(entry, result.head)) {
       this.#learn(entry, result.head)
       this.#extend(
         entry,
@@ -227,7 +228,7 @@ export class Log {
         const heads = await this.#store.heads(entries.map((entry) => entry.ref))
         for (const [i, entry] of entries.entries()) {
           const head = heads[i]
-          if (!head || (head.epoch === entry.head?.epoch && head.head <= entry.head.head)) continue
+          if (!head || !isNews(entry, head)) continue
           this.#learn(entry, head)
           wakeAll(entry)
         }
@@ -238,6 +239,10 @@ export class Log {
       this.#refreshing = false
     }
   }
+}
+
+function isNews({ head }: Entry, told: SessionHead): boolean {
+  return told.epoch !== head?.epoch || told.head > head.head
 }
 
 function wakeAll(entry: Entry): void {

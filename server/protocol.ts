@@ -231,12 +231,15 @@ export interface ErrorAnswer {
   readonly error: { readonly code: string; readonly message: string }
 }
 
-/** Whether a value may be a user's or session's id: 1 to {@link MAX_ID_LENGTH} characters, no control characters, no lone surrogates. */
+/**
+ * Whether a value may be a user's or session's id: 1 to {@link MAX_ID_LENGTH} characters, no control characters, no lone
+ * surrogates, and neither `.` nor `..`, which no URL path can carry, however they are encoded.
+ */
 export function isId(value: unknown): value is string {
   return (
     typeof value === 'string' &&
     value.length >= 1 &&
     value.length <= MAX_ID_LENGTH &&
-    !/[\p{Cc}\p{Cs}]/u.test(value)
+    !/^\.{1,2}$|[\p{Cc}\p{Cs}]/u.test(value)
   )
 }

@@ -102,7 +102,8 @@ export class SessionWriter {
   #add(event: Outgoing): void {
     const group = this.#groups.at(-1)
     const last = group?.at(-1)
-    const fits = group && group.length < COALESCE_DELTAS && sizeOf(group) + event.event_data.length <= COALESCE_CHARS
+    const fits =
+      group && group.length < COALESCE_DELTAS && sizeOf(group) + event.event_data.length <= COALESCE_CHARS
     if (last && fits && joins(last, event)) group.push(event)
     else this.#groups.push([event])
     this.#deltas++

@@ -99,9 +99,12 @@ export class Supply {
     this.#link?.setOffline(offline)
   }
 
-  /** The page is put to sleep: a frozen tab must not lead. What it misses is fetched when it wakes. */
+  /**
+   * The page is put to sleep: a frozen tab must neither lead nor hold one of the few connections that a browser has to
+   * a host. What it misses is fetched when it wakes.
+   */
   freeze(): void {
-    if (!this.#tabs || this.#frozen) return
+    if (this.#frozen) return
     this.#frozen = true
     this.close()
     this.#change({ ...CONNECTING, state: 'waiting' })

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LoomiError } from '../errors.ts'
 import { createLoomi } from '../loomi.ts'
@@ -41,7 +40,7 @@ export async function feed(args: string[]): Promise<void> {
 
 async function* chunks(perSecond: number): AsyncGenerator {
   let number = 0
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+  for await (const line of lines()) {
     number++
     if (line.trim() === '') continue
     let chunk: unknown
@@ -57,6 +56,17 @@ async function* chunks(perSecond: number): AsyncGenerator {
     yield chunk
     if (perSecond !== Infinity) await delay(1000 / perSecond)
   }
+}
+
+/** Only LF and CRLF end a line here: readline would also part a text at U+2028, which JSON holds as it is. */
+async function* lines(): AsyncGenerator<string> {
+  let rest = ''
+  for await (const piece of process.stdin.setEncoding('utf8')) {
+    const parts = (rest + String(piece)).split('\n')
+    rest = parts.pop()!
+    yield* parts
+  }
+  yield rest
 }
 
 function speedFlag(speed: string): number {

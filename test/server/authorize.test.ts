@@ -4,12 +4,28 @@ import type { Authorize } from '../../server/authorize.ts'
 import { LoomiError } from '../../server/errors.ts'
 import type { Loomi } from '../../server/loomi.ts'
 import { type Tickets, tickets } from '../../server/tickets.ts'
-import { dataOf, FakeClock, makeWorld, newEvent, newEvents, REF, request, settle, SseReader, typesOf, type World } from './support.ts'
+import {
+  dataOf,
+  FakeClock,
+  makeWorld,
+  newEvent,
+  newEvents,
+  REF,
+  request,
+  settle,
+  SseReader,
+  typesOf,
+  type World,
+} from './support.ts'
 
 const SECRET = 'a secret of good length'
 
 /** Asks for both endpoints with the same headers. */
-async function ask(loomi: Loomi, headers: Record<string, string>, { sessionId, userId } = REF): Promise<[Response, Response]> {
+async function ask(
+  loomi: Loomi,
+  headers: Record<string, string>,
+  { sessionId, userId } = REF,
+): Promise<[Response, Response]> {
   const stream = await request(loomi, `/stream/${sessionId}?after=0&user_id=${userId}`, { headers })
   const heartbeat = await request(loomi, '/heartbeat', {
     method: 'POST',
@@ -58,7 +74,8 @@ describe('tickets', () => {
       { cookie: `not_loomi_ticket=${ticket}` },
       { 'x-ticket': ticket },
     ]
-    for (const headers of not) for (const { status } of await ask(loomi, headers)) assert.equal(status, 401, JSON.stringify(headers))
+    for (const headers of not)
+      for (const { status } of await ask(loomi, headers)) assert.equal(status, 401, JSON.stringify(headers))
   })
 
   it('are not taken from the URL', async () => {
@@ -106,11 +123,17 @@ describe('tickets', () => {
   describe('are refused with 401, saying what to do,', () => {
     const cases: [string, () => Promise<string>][] = [
       ['for another session', () => authorize.issue({ ...REF, sessionId: 'other' })],
-      ['signed with another secret', () => tickets('another secret of length', { now: () => clock.now() }).issue(REF)],
+      [
+        'signed with another secret',
+        () => tickets('another secret of length', { now: () => clock.now() }).issue(REF),
+      ],
       ['without a signature', async () => (await authorize.issue(REF)).split('.')[0]!],
       ['with an empty signature', async () => `${(await authorize.issue(REF)).split('.')[0]!}.`],
       ['with a third part', async () => `${await authorize.issue(REF)}.x`],
-      ['with a signature that is no base64', async () => `${(await authorize.issue(REF)).split('.')[0]!}.-----`],
+      [
+        'with a signature that is no base64',
+        async () => `${(await authorize.issue(REF)).split('.')[0]!}.-----`,
+      ],
       [
         'whose payload was changed',
         async () => {
@@ -164,7 +187,10 @@ describe('tickets', () => {
       await bob.end()
       await clock.advance(20_000)
       for (const stream of streams) {
-        assert.partialDeepStrictEqual((await stream.take(1))[0], { id: undefined, frame: { type: 'no_replay', cursor: null } })
+        assert.partialDeepStrictEqual((await stream.take(1))[0], {
+          id: undefined,
+          frame: { type: 'no_replay', cursor: null },
+        })
         await settle()
         assert.ok(!stream.text.includes('Bob') && !stream.text.includes('text 1'))
         await stream.cancel()
@@ -184,8 +210,14 @@ describe('tickets', () => {
     it('name the user: a user_id in the URL changes nothing', async () => {
       await world.store.append(REF, [newEvent(1)])
       const ticket = await authorize.issue(REF)
-      const response = await request(loomi, '/stream/s-42?after=0&follow=0&user_id=bob', { headers: bearer(ticket) })
-      assert.deepEqual(typesOf(await new SseReader(response).rest()), ['replay_start', 'event', 'replay_complete'])
+      const response = await request(loomi, '/stream/s-42?after=0&follow=0&user_id=bob', {
+        headers: bearer(ticket),
+      })
+      assert.deepEqual(typesOf(await new SseReader(response).rest()), [
+        'replay_start',
+        'event',
+        'replay_complete',
+      ])
     })
 
     it('tell in a beat nothing about user B’s session', async () => {
@@ -200,20 +232,28 @@ describe('tickets', () => {
     const ref = { sessionId: 'ä/🌱?', userId: 'o’neill & söhne' }
     const ticket = await authorize.issue(ref)
     assert.match(ticket, /^[\w-]+\.[\w-]+$/)
-    const response = await request(loomi, `/stream/${encodeURIComponent(ref.sessionId)}`, { headers: bearer(ticket) })
+    const response = await request(loomi, `/stream/${encodeURIComponent(ref.sessionId)}`, {
+      headers: bearer(ticket),
+    })
     assert.equal(response.status, 200)
     await response.body!.cancel()
   })
 
   it('are not made for ids that are none', async () => {
-    await assert.rejects(authorize.issue({ userId: '', sessionId: 's' }), (error) => error instanceof LoomiError && error.code === 'bad_id')
+    await assert.rejects(
+      authorize.issue({ userId: '', sessionId: 's' }),
+      (error) => error instanceof LoomiError && error.code === 'bad_id',
+    )
   })
 
   for (const secret of [undefined, '', 'short', 'x'.repeat(15)]) {
     it(`need a secret: ${JSON.stringify(secret)} is none`, () => {
       assert.throws(
         () => tickets(secret),
-        (error) => error instanceof LoomiError && error.code === 'bad_option' && /16 characters.*openssl rand/.test(error.message),
+        (error) =>
+          error instanceof LoomiError &&
+          error.code === 'bad_option' &&
+          /16 characters.*openssl rand/.test(error.message),
       )
     })
   }
@@ -267,7 +307,9 @@ describe('an authorize of the app’s own', () => {
 
   it('may answer anybody from anywhere', async () => {
     const { loomi } = makeWorld({ authorize: () => ({ userId: 'ada' }) })
-    const response = await request(loomi, 'https://chat.example.org/api/loomi/stream/s', { headers: { origin: 'https://other.example' } })
+    const response = await request(loomi, 'https://chat.example.org/api/loomi/stream/s', {
+      headers: { origin: 'https://other.example' },
+    })
     assert.equal(response.status, 200)
     await response.body!.cancel()
   })
@@ -292,7 +334,8 @@ describe('without authorize', () => {
       const { loomi } = makeWorld()
       const response = await request(loomi, `${origin}/api/loomi/stream/s?user_id=ada`)
       assert.equal(response.status, status)
-      if (status === 403) assert.match(await response.text(), /"not_loopback".*Give createLoomi an `authorize`/)
+      if (status === 403)
+        assert.match(await response.text(), /"not_loopback".*Give createLoomi an `authorize`/)
       else await response.body!.cancel()
     })
   }

@@ -24,7 +24,8 @@ describe('the events of a session on their way to the store', () => {
   })
 
   const session = (): ReturnType<World['loomi']['session']> => world.loomi.session(REF)
-  const texts = async (): Promise<unknown[]> => (await rowsOf(world.store)).map(({ event_data }) => JSON.parse(event_data) as unknown)
+  const texts = async (): Promise<unknown[]> =>
+    (await rowsOf(world.store)).map(({ event_data }) => JSON.parse(event_data) as unknown)
 
   it('leave at once with the first delta after quiet', async () => {
     const agent = session()
@@ -127,7 +128,11 @@ describe('the events of a session on their way to the store', () => {
     await clock.advance(40)
     const rows = await rowsOf(world.store)
     assert.deepEqual(
-      rows.map(({ content_type, event_data, part_done }) => [content_type, JSON.parse(event_data), part_done]),
+      rows.map(({ content_type, event_data, part_done }) => [
+        content_type,
+        JSON.parse(event_data),
+        part_done,
+      ]),
       [
         ['thought', '0', false],
         ['thought', '1', false],
@@ -178,7 +183,10 @@ describe('the events of a session on their way to the store', () => {
     await settle()
     open()
     await settle()
-    assert.deepEqual((await rowsOf(store)).map(({ event_data }) => event_data), ['"a"', '"b"', '"c"', '"d"'])
+    assert.deepEqual(
+      (await rowsOf(store)).map(({ event_data }) => event_data),
+      ['"a"', '"b"', '"c"', '"d"'],
+    )
   })
 
   it('join halves of a character to the whole', async () => {

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import type { LoomiOptions } from '../../server/loomi.ts'
 import { formatCursor, type Frame } from '../../server/protocol.ts'
-import { beat, makeWorld, type Message, newEvents, openStream, REF, seqsOf, settle, type World } from './support.ts'
+import {
+  beat,
+  makeWorld,
+  type Message,
+  newEvents,
+  openStream,
+  REF,
+  seqsOf,
+  settle,
+  type World,
+} from './support.ts'
 
 describe('a stream without a cursor', () => {
   let world: World
@@ -26,17 +36,31 @@ describe('a stream without a cursor', () => {
   const at = (seq: number): string => formatCursor(epoch, seq, `run-1/${seq}`)
 
   /** The first frame without its boot, and the seqs that follow; with `follow=0` all there is. */
-  async function visit(query = 'follow=0'): Promise<{ first: Partial<Frame>; id: string | undefined; seqs: number[]; types: string[] }> {
+  async function visit(
+    query = 'follow=0',
+  ): Promise<{ first: Partial<Frame>; id: string | undefined; seqs: number[]; types: string[] }> {
     const stream = await openStream(world.loomi, { query })
     const messages: Message[] = await stream.rest()
     const { boot: _, ...first } = messages[0]!.frame as unknown as { boot: string } & Partial<Frame>
-    return { first: first as Partial<Frame>, id: messages[0]!.id, seqs: seqsOf(messages), types: messages.map(({ frame }) => frame.type) }
+    return {
+      first: first as Partial<Frame>,
+      id: messages[0]!.id,
+      seqs: seqsOf(messages),
+      types: messages.map(({ frame }) => frame.type),
+    }
   }
 
   it('is a first visit from the beginning for somebody never seen', async () => {
     await append(3)
     const { first, id, seqs, types } = await visit()
-    assert.deepEqual(first, { type: 'replay_start', reason: 'first_visit', count: 3, missed: 3, seen: 0, to: 3 })
+    assert.deepEqual(first, {
+      type: 'replay_start',
+      reason: 'first_visit',
+      count: 3,
+      missed: 3,
+      seen: 0,
+      to: 3,
+    })
     assert.equal(id, `${epoch}-0`)
     assert.deepEqual(seqs, [1, 2, 3])
     assert.equal(types.at(-1), 'replay_complete')
@@ -66,7 +90,10 @@ describe('a stream without a cursor', () => {
     await append(10)
     const stream = await openStream(world.loomi)
     const messages = await stream.take(11)
-    assert.partialDeepStrictEqual(messages[0], { id: at(3), frame: { type: 'no_replay', seen: 13, count: 10 } })
+    assert.partialDeepStrictEqual(messages[0], {
+      id: at(3),
+      frame: { type: 'no_replay', seen: 13, count: 10 },
+    })
     assert.deepEqual(seqsOf(messages), [4, 5, 6, 7, 8, 9, 10, 11, 12, 13])
     await stream.cancel()
   })
@@ -76,7 +103,14 @@ describe('a stream without a cursor', () => {
     await beat(world.loomi)
     await append(11)
     const { first, seqs } = await visit()
-    assert.deepEqual(first, { type: 'replay_start', reason: 'too_many_unreplayed', count: 11, missed: 11, seen: 3, to: 14 })
+    assert.deepEqual(first, {
+      type: 'replay_start',
+      reason: 'too_many_unreplayed',
+      count: 11,
+      missed: 11,
+      seen: 3,
+      to: 14,
+    })
     assert.equal(seqs.length, 11)
   })
 
@@ -96,7 +130,14 @@ describe('a stream without a cursor', () => {
     await world.clock.advance(10_001)
     await append(1)
     const { first, seqs } = await visit()
-    assert.deepEqual(first, { type: 'replay_start', reason: 'has_disconnect_events', count: 1, missed: 1, seen: 3, to: 4 })
+    assert.deepEqual(first, {
+      type: 'replay_start',
+      reason: 'has_disconnect_events',
+      count: 1,
+      missed: 1,
+      seen: 3,
+      to: 4,
+    })
     assert.deepEqual(seqs, [4])
   })
 
@@ -133,7 +174,11 @@ describe('a stream without a cursor', () => {
     await stream.take(2)
     await stream.cancel()
     await world.clock.advance(1000)
-    assert.partialDeepStrictEqual((await visit()).first, { reason: 'has_disconnect_events', count: 5, seen: 3 })
+    assert.partialDeepStrictEqual((await visit()).first, {
+      reason: 'has_disconnect_events',
+      count: 5,
+      seen: 3,
+    })
   })
 
   it('is quiet after an absence in which nothing came', async () => {
@@ -166,7 +211,14 @@ describe('a stream without a cursor', () => {
     await world.clock.advance(30_000)
     await append(2)
     const { first, seqs } = await visit()
-    assert.deepEqual(first, { type: 'replay_start', reason: 'has_disconnect_events', count: 5, missed: 5, seen: 5, to: 10 })
+    assert.deepEqual(first, {
+      type: 'replay_start',
+      reason: 'has_disconnect_events',
+      count: 5,
+      missed: 5,
+      seen: 5,
+      to: 10,
+    })
     assert.deepEqual(seqs, [6, 7, 8, 9, 10])
   })
 
@@ -175,7 +227,11 @@ describe('a stream without a cursor', () => {
     await beat(world.loomi, { last_event_id: formatCursor(epoch, 5, 'run-9/5') })
     await world.clock.advance(30_000)
     await append(2)
-    assert.partialDeepStrictEqual((await visit()).first, { reason: 'has_disconnect_events', seen: 8, count: 2 })
+    assert.partialDeepStrictEqual((await visit()).first, {
+      reason: 'has_disconnect_events',
+      seen: 8,
+      count: 2,
+    })
   })
 
   it('takes the displayed place of the request as well, whichever is further', async () => {
@@ -192,7 +248,11 @@ describe('a stream without a cursor', () => {
     await append(2)
     assert.equal((await visit()).first.type, 'no_replay')
     await world.clock.advance(30_000)
-    assert.partialDeepStrictEqual((await visit()).first, { reason: 'has_disconnect_events', count: 2, seen: 0 })
+    assert.partialDeepStrictEqual((await visit()).first, {
+      reason: 'has_disconnect_events',
+      count: 2,
+      seen: 0,
+    })
   })
 
   it('knows the absence after a restart of the server', async () => {
@@ -219,7 +279,10 @@ describe('a stream without a cursor', () => {
     await beat(world.loomi)
     const stream = await openStream(world.loomi)
     await settle()
-    assert.deepEqual((await stream.rest()).map(({ frame }) => frame.type), ['no_replay', 'session_complete'])
+    assert.deepEqual(
+      (await stream.rest()).map(({ frame }) => frame.type),
+      ['no_replay', 'session_complete'],
+    )
   })
 
   it('needs no beat at all to lose nothing', async () => {
@@ -229,7 +292,10 @@ describe('a stream without a cursor', () => {
     await stream.cancel()
     await append(30)
     const again = await openStream(world.loomi, { headers: { 'Last-Event-ID': messages.at(-1)!.id! } })
-    assert.deepEqual(seqsOf(await again.through('replay_complete')), Array.from({ length: 30 }, (_, i) => i + 6))
+    assert.deepEqual(
+      seqsOf(await again.through('replay_complete')),
+      Array.from({ length: 30 }, (_, i) => i + 6),
+    )
     await again.cancel()
   })
 })

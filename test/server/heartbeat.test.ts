@@ -16,7 +16,10 @@ describe('POST /heartbeat', () => {
     world = makeWorld()
   })
 
-  const post = (body: BodyInit, headers: Record<string, string> = { 'content-type': 'application/json' }): Promise<Response> =>
+  const post = (
+    body: BodyInit,
+    headers: Record<string, string> = { 'content-type': 'application/json' },
+  ): Promise<Response> =>
     request(world.loomi, '/heartbeat', { method: 'POST', headers, body, duplex: 'half' } as RequestInit)
 
   async function refused(response: Response, status: number, code: string): Promise<string> {
@@ -70,11 +73,24 @@ describe('POST /heartbeat', () => {
     const head = (await beat(world.loomi)).latest_event_id!
     await beat(world.loomi, { client_id: 'tab', last_event_id: head, rung: 'worker', state: 'hidden' })
     const presence = await world.loomi.presence(REF)
-    assert.deepEqual(presence, { ...REF, lastBeatAt: world.clock.now(), rung: 'worker', state: 'hidden', displayed: head })
+    assert.deepEqual(presence, {
+      ...REF,
+      lastBeatAt: world.clock.now(),
+      rung: 'worker',
+      state: 'hidden',
+      displayed: head,
+    })
   })
 
   it('leaves fields alone that it does not know, and takes null for left out', async () => {
-    const body = { ...BODY, client_id: null, last_event_id: null, rung: null, state: null, new_field: { a: [1] } }
+    const body = {
+      ...BODY,
+      client_id: null,
+      last_event_id: null,
+      rung: null,
+      state: null,
+      new_field: { a: [1] },
+    }
     assert.equal((await post(JSON.stringify(body))).status, 200)
   })
 
@@ -84,8 +100,13 @@ describe('POST /heartbeat', () => {
     }
   })
 
-  for (const type of ['application/json; charset=utf-8', 'Application/JSON', 'application/json ;charset=utf-8']) {
-    it(`takes ${type}`, async () => assert.equal((await post(JSON.stringify(BODY), { 'content-type': type })).status, 200))
+  for (const type of [
+    'application/json; charset=utf-8',
+    'Application/JSON',
+    'application/json ;charset=utf-8',
+  ]) {
+    it(`takes ${type}`, async () =>
+      assert.equal((await post(JSON.stringify(BODY), { 'content-type': type })).status, 200))
   }
 
   it('writes nothing to the store, however many come', async () => {
@@ -118,10 +139,20 @@ describe('POST /heartbeat', () => {
   })
 
   describe('is refused', () => {
-    const types = ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonp', '']
+    const types = [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/jsonp',
+      '',
+    ]
     for (const type of types) {
       it(`with 415 for ${type || 'no'} content type, naming the right one`, async () => {
-        const message = await refused(await post(JSON.stringify(BODY), type ? { 'content-type': type } : {}), 415, 'unsupported_media_type')
+        const message = await refused(
+          await post(JSON.stringify(BODY), type ? { 'content-type': type } : {}),
+          415,
+          'unsupported_media_type',
+        )
         assert.match(message, /Content-Type: application\/json/)
       })
     }

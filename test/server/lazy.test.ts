@@ -70,7 +70,10 @@ describe('a store given as a URL', { timeout: 20_000 }, () => {
     const store = lazyStore(path)
     const pending = store.heads([REF])
     const closed = store.close()
-    await assert.rejects(pending, (error) => error instanceof LoomiError && error.code === 'store_unavailable')
+    await assert.rejects(
+      pending,
+      (error) => error instanceof LoomiError && error.code === 'store_unavailable',
+    )
     await closed
     await store.close()
   })
@@ -80,7 +83,10 @@ describe('a store given as a URL', { timeout: 20_000 }, () => {
     const store = lazyStore(path)
     await store.append(REF, [newEvent(1)])
     await store.close()
-    await assert.rejects(store.append(REF, [newEvent(2)]), (error) => error instanceof LoomiError && error.code === 'closed')
+    await assert.rejects(
+      store.append(REF, [newEvent(2)]),
+      (error) => error instanceof LoomiError && error.code === 'closed',
+    )
   })
 
   it('stops to wake whom it should not', async () => {

@@ -5,7 +5,7 @@ import type { Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { FakeClock, newEvent, newEvents, REF, settle, storeWith } from './support.ts'
 
-describe('the log as one process sees it', () => {
+describe('the log as one process sees it', { timeout: 30_000 }, () => {
   let clock: FakeClock
   let sqlite: Store
   let reads: number
@@ -35,7 +35,8 @@ describe('the log as one process sees it', () => {
     return new Log(store, clock, (error) => errors.push(error))
   }
 
-  const seqs = async (after: number): Promise<number[]> => (await log.read(REF, after))?.rows.map(({ row }) => row.seq) ?? []
+  const seqs = async (after: number): Promise<number[]> =>
+    (await log.read(REF, after))?.rows.map(({ row }) => row.seq) ?? []
 
   /** What a stream does: reads until there is something, waiting for wake-ups. */
   async function following(watch: Watch, after: number): Promise<number[]> {
@@ -91,29 +92,44 @@ describe('the log as one process sees it', () => {
     assert.deepEqual(await rows, [1, 2])
   })
 
-  it('never answers a viewer that was woken with a read from before its wake-up', { timeout: 5000 }, async () => {
-    await sqlite.append(REF, [newEvent(1)])
-    // A store over a network: what it answers was true when it was asked.
-    const gates: (() => void)[] = []
-    let slow = true
-    log = newLog({
-      heads: async (refs) => {
-        const heads = await sqlite.heads(refs)
-        if (slow) await new Promise<void>((resolve) => gates.push(resolve))
-        return heads
-      },
-    })
-    const [first, second] = [log.watch(REF), log.watch(REF)]
-    const early = following(first, 1)
-    await settle()
-    const late = second.next().then(() => following(second, 1))
+  it(
+    'never answers a viewer that was woken with a read from before its wake-up',
+    { timeout: 5000 },
+    async () => {
+      await sqlite.append(REF, [newEvent(1)])
+      // A store over a network: what it answers was true when it was asked.
+      const gates: (() => void)[] = []
+      let slow = true
+      log = newLog({
+        heads: async (refs) => {
+          const heads = await sqlite.heads(refs)
+          if (slow) await new Promise<void>((resolve) => gates.push(resolve))
+          return heads
+        },
+      })
+      const [first, second] = [log.watch(REF), log.watch(REF)]
+      const early = following(first, 1)
+      await settle()
+      const late = second.next().then(() => following(second, 1))
+      await sqlite.append(REF, [newEvent(2)])
+      slow = false
+      hint()
+      await settle()
+      for (const open of gates) open()
+      assert.deepEqual(await late, [2])
+      assert.deepEqual(await early, [2])
+    },
+  )
+
+  it('wakes those who watch when an append turns out to have been stored by an earlier try', async () => {
+    await log.append(REF, [newEvent(1)])
+    const watch = log.watch(REF)
+    await log.head(REF)
     await sqlite.append(REF, [newEvent(2)])
-    slow = false
-    hint()
-    await settle()
-    for (const open of gates) open()
-    assert.deepEqual(await late, [2])
-    assert.deepEqual(await early, [2])
+    const rows = watch.next().then(() => following(watch, 1))
+    const again = await log.append(REF, [newEvent(2)])
+    assert.ok(again.ok && again.added.length === 0)
+    assert.deepEqual(await rows, [2])
   })
 
   it('goes on when the store cannot tell the heads, and reports it', async () => {
@@ -148,7 +164,10 @@ describe('the log as one process sees it', () => {
     await log.append(REF, newEvents(4, 5))
     for (let after = 0; after <= 6; after++) {
       const all = [...(await seqs(after))]
-      assert.deepEqual(all, [1, 2, 3, 4, 5, 6, 7].filter((seq) => seq > after))
+      assert.deepEqual(
+        all,
+        [1, 2, 3, 4, 5, 6, 7].filter((seq) => seq > after),
+      )
     }
     watch.stop()
   })
@@ -158,7 +177,10 @@ describe('the log as one process sees it', () => {
     await log.append(REF, newEvents(1, 1300))
     const seen: number[] = []
     for (let page = await seqs(0); page.length > 0; page = await seqs(seen.length)) seen.push(...page)
-    assert.deepEqual(seen, Array.from({ length: 1300 }, (_, i) => i + 1))
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 1300 }, (_, i) => i + 1),
+    )
   })
 
   it('knows nothing of sessions that are somebody else’s', async () => {

@@ -37,7 +37,9 @@ describe('the route on Node', { timeout: 60_000 }, () => {
   async function start(options: Partial<LoomiOptions> & { store?: Store } = {}): Promise<void> {
     world = makeWorld(options)
     ;({ clock, store } = world)
-    const app = new Hono().use(cors({ origin: 'http://localhost:5173' })).route('/api/loomi', world.loomi.routes)
+    const app = new Hono()
+      .use(cors({ origin: 'http://localhost:5173' }))
+      .route('/api/loomi', world.loomi.routes)
     server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
     servers.push(server)
     await once(server, 'listening')
@@ -53,7 +55,9 @@ describe('the route on Node', { timeout: 60_000 }, () => {
   const open = async (query = 'after=0', headers: Record<string, string> = {}): Promise<SseReader> =>
     new SseReader(await fetch(`${base}/stream/s-42?user_id=ada&${query}`, { headers }))
   const connections = (): Promise<number> =>
-    new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))))
+    new Promise((resolve, reject) =>
+      server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    )
 
   /** A client that asks and never reads. */
   async function deafClient(query = 'after=0'): Promise<net.Socket> {
@@ -61,13 +65,18 @@ describe('the route on Node', { timeout: 60_000 }, () => {
     socket.on('error', () => undefined)
     await once(socket, 'connect')
     socket.pause()
-    socket.write(`GET /api/loomi/stream/s-42?user_id=ada&${query} HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+    socket.write(
+      `GET /api/loomi/stream/s-42?user_id=ada&${query} HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`,
+    )
     return socket
   }
 
   it('sends the same frames as on any web-standard runtime', async () => {
     await store.append(REF, newEvents(1, 700))
-    const [node, web] = [await open('after=0&follow=0'), await openStream(world.loomi, { query: 'after=0&follow=0' })]
+    const [node, web] = [
+      await open('after=0&follow=0'),
+      await openStream(world.loomi, { query: 'after=0&follow=0' }),
+    ]
     assert.deepEqual(await node.rest(), await web.rest())
     const withoutRetry = (text: string): string => text.replace(/^retry: \d+\n/, '')
     assert.equal(withoutRetry(node.text), withoutRetry(web.text))
@@ -120,7 +129,8 @@ describe('the route on Node', { timeout: 60_000 }, () => {
           .on('error', reject)
       })
     await store.append(REF, newEvents(1, 2))
-    for (let i = 0; i < 5; i++) assert.match(await get('/stream/s-42?user_id=ada&after=0&follow=0'), /replay_complete/)
+    for (let i = 0; i < 5; i++)
+      assert.match(await get('/stream/s-42?user_id=ada&after=0&follow=0'), /replay_complete/)
     assert.equal(await connections(), 1)
     agent.destroy()
   })
@@ -198,7 +208,10 @@ describe('the route on Node', { timeout: 60_000 }, () => {
       seqs.push(...seqsOf([message]))
       if (seqs.length % 10 === 0) await clock.advance(900)
     }
-    assert.deepEqual(seqs, Array.from({ length: 120 }, (_, i) => i + 1))
+    assert.deepEqual(
+      seqs,
+      Array.from({ length: 120 }, (_, i) => i + 1),
+    )
   })
 
   it('leaves nothing behind after 500 connections that were dropped', async () => {
@@ -247,7 +260,10 @@ describe('the route on Node', { timeout: 60_000 }, () => {
     await new Promise((resolve) => setImmediate(resolve))
     await until(async () => {
       answer()
-      return Promise.race([next.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))])
+      return Promise.race([
+        next.then(() => true),
+        new Promise<boolean>((resolve) => setImmediate(resolve, false)),
+      ])
     }, 'the next answer')
     assert.equal((await next).status, 200)
     await (await next).body!.cancel()
@@ -280,7 +296,10 @@ describe('the route on Node', { timeout: 60_000 }, () => {
           throw new Error('the secret is hunter2')
         },
       })
-      for (const response of [await post('{"user_id":"ada","session_id":"s"}'), await fetch(`${base}/stream/s`)]) {
+      for (const response of [
+        await post('{"user_id":"ada","session_id":"s"}'),
+        await fetch(`${base}/stream/s`),
+      ]) {
         assert.equal(response.status, 500)
         const text = await response.text()
         assert.match(text, /"code":"internal"/)

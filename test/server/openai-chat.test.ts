@@ -28,23 +28,47 @@ const short = (drafts: readonly Draft[]): string[] =>
 
 describe('Chat Completions chunks', () => {
   it('become deltas of one message, ended by the finish reason', () => {
-    const drafts = read([chunk({ role: 'assistant', content: '' }), chunk({ content: 'Hel' }), chunk({ content: 'lo' }), chunk({}, { finish_reason: 'stop' })])
-    assert.deepEqual(short(drafts), ['message chat_1/0 "Hel"', 'message chat_1/0 "lo"', 'message chat_1/0 "" end'])
+    const drafts = read([
+      chunk({ role: 'assistant', content: '' }),
+      chunk({ content: 'Hel' }),
+      chunk({ content: 'lo' }),
+      chunk({}, { finish_reason: 'stop' }),
+    ])
+    assert.deepEqual(short(drafts), [
+      'message chat_1/0 "Hel"',
+      'message chat_1/0 "lo"',
+      'message chat_1/0 "" end',
+    ])
     assert.ok(drafts.every(({ event_type }) => event_type === 'llm_chunk'))
   })
 
   it('are ended with the stream when no finish reason came', () => {
-    assert.deepEqual(short(read([chunk({ content: 'a' })])), ['message chat_1/0 "a"', 'message chat_1/0 "" end'])
+    assert.deepEqual(short(read([chunk({ content: 'a' })])), [
+      'message chat_1/0 "a"',
+      'message chat_1/0 "" end',
+    ])
   })
 
   it('are ended once when the last delta carries the finish reason', () => {
-    const drafts = read([chunk({ content: 'a' }), chunk({ content: 'b' }, { finish_reason: 'length' }), { choices: [], usage: {} }])
-    assert.deepEqual(short(drafts), ['message chat_1/0 "a"', 'message chat_1/0 "b"', 'message chat_1/0 "" end'])
+    const drafts = read([
+      chunk({ content: 'a' }),
+      chunk({ content: 'b' }, { finish_reason: 'length' }),
+      { choices: [], usage: {} },
+    ])
+    assert.deepEqual(short(drafts), [
+      'message chat_1/0 "a"',
+      'message chat_1/0 "b"',
+      'message chat_1/0 "" end',
+    ])
   })
 
   for (const field of ['reasoning_content', 'reasoning'] as const) {
     it(`with ${field} become a thought, which ends where the message begins`, () => {
-      const drafts = read([chunk({ [field]: 'Hm', content: null }), chunk({ [field]: '…' }), chunk({ [field]: null, content: 'Yes' })])
+      const drafts = read([
+        chunk({ [field]: 'Hm', content: null }),
+        chunk({ [field]: '…' }),
+        chunk({ [field]: null, content: 'Yes' }),
+      ])
       assert.deepEqual(short(drafts), [
         'thought chat_1/0 "Hm"',
         'thought chat_1/0 "…"',
@@ -57,7 +81,10 @@ describe('Chat Completions chunks', () => {
 
   it('may go back to thinking: a part of its own', () => {
     const drafts = read([chunk({ reasoning: 'a' }), chunk({ content: 'b' }), chunk({ reasoning: 'c' })])
-    assert.deepEqual(drafts.filter(({ event_data }) => event_data !== '').map(({ part }) => part), ['chat_1/0', 'chat_1/1', 'chat_1/2'])
+    assert.deepEqual(
+      drafts.filter(({ event_data }) => event_data !== '').map(({ part }) => part),
+      ['chat_1/0', 'chat_1/1', 'chat_1/2'],
+    )
   })
 
   it('may carry both in one chunk: the thought first', () => {
@@ -73,7 +100,12 @@ describe('Chat Completions chunks', () => {
     const drafts = read([
       chunk({ content: 'a' }, {}, 0),
       chunk({ content: 'x' }, {}, 1),
-      { choices: [{ index: 1, delta: { content: 'y' } }, { index: 0, delta: { content: 'b' } }] },
+      {
+        choices: [
+          { index: 1, delta: { content: 'y' } },
+          { index: 0, delta: { content: 'b' } },
+        ],
+      },
       chunk({}, { finish_reason: 'stop' }, 1),
       chunk({ content: 'c' }, { finish_reason: 'stop' }, 0),
     ])
@@ -132,7 +164,9 @@ describe('recorded Chat Completions streams', { skip: withoutRecordings() }, () 
       const chunks = recordingLines(name).map((line) => JSON.parse(line) as { choices: { delta: Delta }[] })
       const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta))
       const expected = {
-        thought: deltas.map(({ reasoning_content, reasoning }) => reasoning_content ?? reasoning ?? '').join(''),
+        thought: deltas
+          .map(({ reasoning_content, reasoning }) => reasoning_content ?? reasoning ?? '')
+          .join(''),
         message: deltas.map(({ content }) => content ?? '').join(''),
       }
       assert.ok(expected.message.length > 10)
@@ -140,7 +174,10 @@ describe('recorded Chat Completions streams', { skip: withoutRecordings() }, () 
       assert.deepEqual(await loomi.session(REF).record(chunks), { status: 'complete' })
       const rows = (await rowsOf(store)).filter(({ event_type }) => event_type === 'llm_chunk')
       const textOf = (kind: string): string =>
-        rows.filter(({ content_type }) => content_type === kind).map(({ event_data }) => JSON.parse(event_data) as string).join('')
+        rows
+          .filter(({ content_type }) => content_type === kind)
+          .map(({ event_data }) => JSON.parse(event_data) as string)
+          .join('')
       assert.deepEqual({ thought: textOf('thought'), message: textOf('message') }, expected)
       const parts = new Set(rows.map(({ part_id }) => part_id))
       assert.equal(parts.size, expected.thought ? 2 : 1)

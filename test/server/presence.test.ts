@@ -8,7 +8,12 @@ import type { PresenceRow, SessionHead, Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { FakeClock, REF, SEED, storeWith } from './support.ts'
 
-const at = (head: number, epoch = 'e1'): SessionHead => ({ epoch, head, headKey: `r/${head}`, closedSeq: null })
+const at = (head: number, epoch = 'e1'): SessionHead => ({
+  epoch,
+  head,
+  headKey: `r/${head}`,
+  closedSeq: null,
+})
 const cursor = (seq: number, epoch = 'e1'): string => formatCursor(epoch, seq, `r/${seq}`)
 
 describe('presence', () => {
@@ -32,7 +37,8 @@ describe('presence', () => {
     book = newBook()
   })
 
-  const newBook = (thresholdMs = 10_000): PresenceBook => new PresenceBook(store, clock, thresholdMs, (error) => errors.push(error))
+  const newBook = (thresholdMs = 10_000): PresenceBook =>
+    new PresenceBook(store, clock, thresholdMs, (error) => errors.push(error))
   const mark = async (head: number): Promise<unknown> => (await book.place(REF, at(head))).mark
 
   describe('the mark', () => {
@@ -142,7 +148,8 @@ describe('presence', () => {
 
     it('is never beyond the head, of another log, or nonsense', async () => {
       await book.beat(REF, at(9), { displayed: cursor(4) })
-      for (const told of [cursor(10), cursor(8, 'e2'), 'nonsense', '0', '']) await book.beat(REF, at(9), { displayed: told })
+      for (const told of [cursor(10), cursor(8, 'e2'), 'nonsense', '0', ''])
+        await book.beat(REF, at(9), { displayed: told })
       assert.equal(await displayed(), cursor(4))
     })
 
@@ -179,7 +186,10 @@ describe('presence', () => {
       }
       assert.equal(saves.length, 0)
       await clock.advance(100)
-      assert.deepEqual(saves.map((rows) => rows.length), [50])
+      assert.deepEqual(
+        saves.map((rows) => rows.length),
+        [50],
+      )
       await clock.advance(60_000)
       assert.equal(saves.length, 1)
       assert.equal(clock.pending, 0)
@@ -199,7 +209,10 @@ describe('presence', () => {
       await book.beat(REF, at(8), {})
       await book.flush()
       book = newBook()
-      assert.deepEqual(await book.place(REF, at(8)), { mark: { seq: 3, pending: true }, displayed: cursor(2) })
+      assert.deepEqual(await book.place(REF, at(8)), {
+        mark: { seq: 3, pending: true },
+        displayed: cursor(2),
+      })
     })
 
     it('makes a restart an absence only when it was long enough', async () => {

@@ -92,7 +92,8 @@ describe('an id', () => {
   })
 
   it('may be any text without control characters and lone surrogates', () => {
-    for (const id of ['ada@example.org', 'a/b', 'ä 🌱', '漢字', '%2F', "o'neill"]) assert.equal(isId(id), true, id)
+    for (const id of ['ada@example.org', 'a/b', 'ä 🌱', '漢字', '%2F', "o'neill"])
+      assert.equal(isId(id), true, id)
     for (const id of ['a\u0000', 'a\nb', '\u007f', '\u0085', '\ud83c', '\udf31x']) {
       assert.equal(isId(id), false, JSON.stringify(id))
     }

@@ -159,7 +159,10 @@ describe('a recording', () => {
       const fail = (): never => {
         throw new Error(`The adapter fails in ${where}.`)
       }
-      return () => ({ read: where === 'read' ? fail : () => [], finish: where === 'finish' ? fail : () => [] })
+      return () => ({
+        read: where === 'read' ? fail : () => [],
+        finish: where === 'finish' ? fail : () => [],
+      })
     }
     for (const where of ['read', 'finish'] as const) {
       it(`(in ${where}) fails the run without an unhandled rejection`, async () => {
@@ -180,7 +183,10 @@ describe('a recording', () => {
     await recording
     const rows = await rowsOf(world.store)
     assert.equal(await text(), TEXT)
-    assert.deepEqual(rows.filter(({ event_type }) => event_type === 'tick').map(({ event_data }) => event_data), ['1', '2', '3', '4'])
+    assert.deepEqual(
+      rows.filter(({ event_type }) => event_type === 'tick').map(({ event_data }) => event_data),
+      ['1', '2', '3', '4'],
+    )
   })
 
   it('takes what was emitted before it into the same run', async () => {

@@ -24,7 +24,11 @@ const TABLE: { name: string; input: Partial<ReplayInput>; expected: ReplayDecisi
     expected: { start: 19, seen: 19, missed: 1, reason: 'cursor_behind' },
   },
   { name: 'a cursor at the head', input: { cursor: 20 }, expected: none(20, 20) },
-  { name: 'a cursor at the head and a pending mark', input: { cursor: 20, mark: AWAY(5) }, expected: none(20, 20) },
+  {
+    name: 'a cursor at the head and a pending mark',
+    input: { cursor: 20, mark: AWAY(5) },
+    expected: none(20, 20),
+  },
   {
     name: 'the cursor 0 of somebody never seen',
     input: { cursor: 0 },
@@ -122,7 +126,11 @@ const TABLE: { name: string; input: Partial<ReplayInput>; expected: ReplayDecisi
     expected: { start: 2, seen: 2, missed: 18, reason: 'has_disconnect_events' },
   },
   { name: 'a pending mark at the head', input: { mark: AWAY(20) }, expected: none(20, 20) },
-  { name: 'a mark from before the first event, few rows', input: { mark: HERE(0), head: 3 }, expected: none(0, 3) },
+  {
+    name: 'a mark from before the first event, few rows',
+    input: { mark: HERE(0), head: 3 },
+    expected: none(0, 3),
+  },
   // pileUp is an option.
   { name: 'three rows at pileUp 3', input: { mark: HERE(17), pileUp: 3 }, expected: none(17, 20) },
   {

@@ -30,7 +30,13 @@ const streams = fc
       chunk.map((kind, index): Draft => {
         const text = `${number}.${index} `
         if (!kind) return { event_type: 'tick', event_data: text }
-        return { event_type: 'llm_chunk', content_type: 'message', event_data: text, part: kind.part, part_done: kind.done }
+        return {
+          event_type: 'llm_chunk',
+          content_type: 'message',
+          event_data: text,
+          part: kind.part,
+          part_done: kind.done,
+        }
       }),
     ),
   )
@@ -38,7 +44,12 @@ const streams = fc
 const paces = fc.infiniteStream(fc.constantFrom(0, 0, 0, 1, 15, 60))
 
 /** Feeds a run; `cut`: stops after so many chunks without an end, as a killed process does. */
-async function feed(world: World, chunks: readonly Draft[][], pace: Iterator<number>, cut = Infinity): Promise<void> {
+async function feed(
+  world: World,
+  chunks: readonly Draft[][],
+  pace: Iterator<number>,
+  cut = Infinity,
+): Promise<void> {
   async function* source(): AsyncGenerator<Draft[]> {
     for (const [number, chunk] of chunks.entries()) {
       if (number >= cut) return cutShort()
@@ -71,12 +82,17 @@ async function expected(chunks: readonly Draft[][]): Promise<unknown> {
 /** What a viewer makes of a log, whatever the batching. */
 async function view(store: Store): Promise<unknown> {
   const rows = await rowsOf(store)
-  assert.deepEqual(rows.map(({ seq }) => seq), rows.map((_, index) => index + 1))
+  assert.deepEqual(
+    rows.map(({ seq }) => seq),
+    rows.map((_, index) => index + 1),
+  )
   const keys = rows.map(keyOf)
   assert.equal(new Set(keys).size, keys.length, `a key twice in ${keys.join(' ')}`)
   return {
     texts: partTexts(rows),
-    others: rows.filter(({ part_id }) => part_id === null).map(({ event_type, event_data }) => `${event_type} ${event_data}`),
+    others: rows
+      .filter(({ part_id }) => part_id === null)
+      .map(({ event_type, event_data }) => `${event_type} ${event_data}`),
     ends: rows.filter(({ part_done }) => part_done).length,
   }
 }
@@ -134,7 +150,9 @@ describe('a run that is fed again', () => {
 
   it('has the parts’ texts to the letter though its rows were cut elsewhere', async () => {
     const store = openSqlite(':memory:')
-    const delta = (text: string): Draft[] => [{ event_type: 'llm_chunk', content_type: 'message', event_data: text, part: 'm' }]
+    const delta = (text: string): Draft[] => [
+      { event_type: 'llm_chunk', content_type: 'message', event_data: text, part: 'm' },
+    ]
     const chunks = ['a', 'b', '\ud83c', '\udf31', 'c'].map(delta)
     await feed(makeWorld({ store }), chunks, gaps([0, 0, 0]), 3)
     await feed(makeWorld({ store }), chunks, gaps([]))

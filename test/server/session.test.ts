@@ -41,7 +41,10 @@ describe('a session', () => {
         ['run_end', 'complete', 'loomi', { status: 'complete' }, null, false],
       ],
     )
-    assert.deepEqual(rows.map(({ n }) => n), [1, 2, 3, 4, 5])
+    assert.deepEqual(
+      rows.map(({ n }) => n),
+      [1, 2, 3, 4, 5],
+    )
     assert.equal(new Set(rows.map(({ run_id }) => run_id)).size, 1)
     assert.equal(rows[0]?.created_at, new Date(world.clock.now()).toISOString())
   })
@@ -54,7 +57,10 @@ describe('a session', () => {
     }
     const rows = await rowsOf(world.store)
     assert.equal(new Set(rows.map(({ run_id }) => run_id)).size, 3)
-    assert.deepEqual(rows.map(({ n }) => n), [1, 2, 3, 1, 2, 3, 1, 2, 3])
+    assert.deepEqual(
+      rows.map(({ n }) => n),
+      [1, 2, 3, 1, 2, 3, 1, 2, 3],
+    )
   })
 
   it('names a part <run>/<message>/<index>', async () => {
@@ -62,7 +68,10 @@ describe('a session', () => {
     own.message('a', { part: 'm1' })
     own.message('b', { part: 'm2/3' })
     await own.end()
-    assert.deepEqual((await rowsOf(world.store)).map(({ part_id }) => part_id), ['r-1/m1/0', 'r-1/m2/3', null])
+    assert.deepEqual(
+      (await rowsOf(world.store)).map(({ part_id }) => part_id),
+      ['r-1/m1/0', 'r-1/m2/3', null],
+    )
   })
 
   it('ends a run as failed, with a text meant for users and without one that is not', async () => {
@@ -73,12 +82,18 @@ describe('a session', () => {
     session.message('c')
     await session.fail(undefined)
     const ends = (await rowsOf(world.store)).filter(({ event_type }) => event_type === 'run_end')
-    assert.deepEqual(ends.map(({ content_type }) => content_type), ['failed', 'failed', 'failed'])
-    assert.deepEqual(ends.map(({ event_data }) => JSON.parse(event_data) as unknown), [
-      { status: 'failed', code: 'agent_failed', text: 'The model is overloaded.' },
-      { status: 'failed', code: 'ECONNRESET' },
-      { status: 'failed', code: 'agent_failed' },
-    ])
+    assert.deepEqual(
+      ends.map(({ content_type }) => content_type),
+      ['failed', 'failed', 'failed'],
+    )
+    assert.deepEqual(
+      ends.map(({ event_data }) => JSON.parse(event_data) as unknown),
+      [
+        { status: 'failed', code: 'agent_failed', text: 'The model is overloaded.' },
+        { status: 'failed', code: 'ECONNRESET' },
+        { status: 'failed', code: 'agent_failed' },
+      ],
+    )
   })
 
   it('ends no run that took nothing', async () => {
@@ -106,7 +121,10 @@ describe('a session', () => {
       await world.loomi.session(REF).close()
       assert.deepEqual(await kinds(), ['llm_chunk:message', 'session_complete:session_complete'])
       assert.equal(session.refused?.code, 'session_closed')
-      assert.deepEqual(world.reports.map(({ error }) => error.code), ['session_closed'])
+      assert.deepEqual(
+        world.reports.map(({ error }) => error.code),
+        ['session_closed'],
+      )
       assert.match(world.reports[0]!.error.message, /Go on in a new session/)
     })
 
@@ -118,7 +136,10 @@ describe('a session', () => {
       session.message('too late')
       await session.end()
       const rows = await rowsOf(world.store)
-      assert.deepEqual(rows.map(({ event_data }) => JSON.parse(event_data) as unknown), ['a', 'b', null])
+      assert.deepEqual(
+        rows.map(({ event_data }) => JSON.parse(event_data) as unknown),
+        ['a', 'b', null],
+      )
     })
   })
 
@@ -132,7 +153,10 @@ describe('a session', () => {
     await stranger.end()
     assert.equal((await rowsOf(world.store)).length, 2)
     assert.equal(stranger.refused?.code, 'not_owner')
-    assert.deepEqual(world.reports.map(({ error }) => error.code), ['not_owner'])
+    assert.deepEqual(
+      world.reports.map(({ error }) => error.code),
+      ['not_owner'],
+    )
     assert.deepEqual(await collect(stranger), [])
     assert.equal(await stranger.cursor(), '0')
   })
@@ -146,7 +170,10 @@ describe('a session', () => {
       { sessionId: 's', userId: 'ada', runId: '' },
     ]
     for (const ref of bad) {
-      assert.throws(() => world.loomi.session(ref), (error) => error instanceof LoomiError && error.code === 'bad_id')
+      assert.throws(
+        () => world.loomi.session(ref),
+        (error) => error instanceof LoomiError && error.code === 'bad_id',
+      )
     }
   })
 
@@ -168,9 +195,21 @@ describe('a session', () => {
       ['a bigint', { event_type: 'x', event_data: 1n }, 'bad_event'],
       ['a function', { event_type: 'x', event_data: () => 1 }, 'bad_event'],
       ['metadata with a cycle', { event_type: 'x', event_metadata: cycle }, 'bad_event'],
-      ['data of 256 KiB and a byte', { event_type: 'x', event_data: 'x'.repeat(256 * 1024 - 1) }, 'event_too_large'],
-      ['data of 256 KiB in characters and more in bytes', { event_type: 'x', event_data: 'ä'.repeat(131_072) }, 'event_too_large'],
-      ['metadata of more than 256 KiB', { event_type: 'x', event_metadata: { x: 'x'.repeat(262_144) } }, 'event_too_large'],
+      [
+        'data of 256 KiB and a byte',
+        { event_type: 'x', event_data: 'x'.repeat(256 * 1024 - 1) },
+        'event_too_large',
+      ],
+      [
+        'data of 256 KiB in characters and more in bytes',
+        { event_type: 'x', event_data: 'ä'.repeat(131_072) },
+        'event_too_large',
+      ],
+      [
+        'metadata of more than 256 KiB',
+        { event_type: 'x', event_metadata: { x: 'x'.repeat(262_144) } },
+        'event_too_large',
+      ],
     ]
     for (const [name, event, code] of cases) {
       it(`(${name}) throws at once and takes nothing`, async () => {
@@ -182,7 +221,10 @@ describe('a session', () => {
         session.message('after')
         await session.end()
         const rows = await rowsOf(world.store)
-        assert.deepEqual(rows.map(({ n }) => n), [1, 2, 3])
+        assert.deepEqual(
+          rows.map(({ n }) => n),
+          [1, 2, 3],
+        )
       })
     }
 
@@ -205,7 +247,10 @@ describe('a session', () => {
       session.message('b', { part: 'm', done: true })
       session.emit({ event_type: 'x', event_data: { y: 1 }, event_metadata: { z: 2 } })
       const events = await collect(session)
-      assert.deepEqual(events.map(({ event_data }) => event_data), ['a', 'b', { y: 1 }])
+      assert.deepEqual(
+        events.map(({ event_data }) => event_data),
+        ['a', 'b', { y: 1 }],
+      )
       assert.deepEqual(events[1]?.part_done, true)
       assert.deepEqual(events[2]?.event_metadata, { z: 2 })
       assert.equal(await session.cursor(), events.at(-1)?.cursor)
@@ -216,7 +261,10 @@ describe('a session', () => {
 
     it('gives long logs page by page', async () => {
       for (let i = 1; i <= 1200; i++) session.emit({ event_type: 'x', event_data: i })
-      assert.deepEqual((await collect(session)).map(({ event_data }) => event_data), Array.from({ length: 1200 }, (_, i) => i + 1))
+      assert.deepEqual(
+        (await collect(session)).map(({ event_data }) => event_data),
+        Array.from({ length: 1200 }, (_, i) => i + 1),
+      )
     })
 
     it('is empty, and the cursor 0, before the first event', async () => {
@@ -231,7 +279,8 @@ describe('a session', () => {
           async () => {
             for await (const _ of session.read({ after })) assert.fail('an event')
           },
-          (error) => error instanceof LoomiError && error.code === 'bad_request' && error.message.includes("'0'"),
+          (error) =>
+            error instanceof LoomiError && error.code === 'bad_request' && error.message.includes("'0'"),
         )
       }
     })
@@ -272,9 +321,13 @@ describe('a session', () => {
         await world.clock.advance(30_000)
         await ended
         const rows = await rowsOf(world.store)
-        const parts = rows.filter(({ part_id }) => part_id !== null).map(({ event_data }) => JSON.parse(event_data) as string)
+        const parts = rows
+          .filter(({ part_id }) => part_id !== null)
+          .map(({ event_data }) => JSON.parse(event_data) as string)
         assert.equal(parts.join(''), Array.from({ length: 100 }, (_, i) => `${i} `).join(''))
-        const ticks = rows.filter(({ event_type }) => event_type === 'tick').map(({ event_data }) => Number(event_data))
+        const ticks = rows
+          .filter(({ event_type }) => event_type === 'tick')
+          .map(({ event_data }) => Number(event_data))
         assert.deepEqual(ticks, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90])
         assert.equal(failed(), 6)
         assert.equal(world.reports.length, 6)
@@ -311,7 +364,9 @@ describe('a session', () => {
   })
 })
 
-async function collect(session: Session): Promise<Awaited<ReturnType<ReturnType<Session['read']>['next']>>['value'][]> {
+async function collect(
+  session: Session,
+): Promise<Awaited<ReturnType<ReturnType<Session['read']>['next']>>['value'][]> {
   const events = []
   for await (const event of session.read()) events.push(event)
   return events

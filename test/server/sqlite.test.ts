@@ -42,18 +42,28 @@ describe('the SQLite store', () => {
     await until(() => other.lines.length > 0, 'the first append of the other process')
     await Promise.all(
       stores.map(async (store, index) => {
-        for (let n = 1; n <= 60; n++) assert.ok((await store.append(REF, [newEvent(n, { run_id: `own-${index}` })])).ok)
+        for (let n = 1; n <= 60; n++)
+          assert.ok((await store.append(REF, [newEvent(n, { run_id: `own-${index}` })])).ok)
       }),
     )
     assert.equal(await other.ended, 0)
     const rows = await rowsOf(stores[0]!)
-    assert.deepEqual(rows.map(({ seq }) => seq), Array.from({ length: 180 }, (_, index) => index + 1))
+    assert.deepEqual(
+      rows.map(({ seq }) => seq),
+      Array.from({ length: 180 }, (_, index) => index + 1),
+    )
     for (const run of ['child', 'own-0', 'own-1']) {
       const ns = rows.filter(({ run_id }) => run_id === run).map(({ n }) => n)
-      assert.deepEqual(ns, Array.from({ length: 60 }, (_, index) => index + 1))
+      assert.deepEqual(
+        ns,
+        Array.from({ length: 60 }, (_, index) => index + 1),
+      )
     }
     const claimed = other.lines.map(Number)
-    assert.deepEqual(claimed, rows.filter(({ run_id }) => run_id === 'child').map(({ seq }) => seq))
+    assert.deepEqual(
+      claimed,
+      rows.filter(({ run_id }) => run_id === 'child').map(({ seq }) => seq),
+    )
     await Promise.all(stores.map((store) => store.close()))
   })
 
@@ -61,7 +71,10 @@ describe('the SQLite store', () => {
     const file = newFile()
     const starters = Array.from({ length: 4 }, (_, index) => start(file, `session ${index}`, 'run', '2'))
     assert.deepEqual(await Promise.all(starters.map(({ ended }) => ended)), [0, 0, 0, 0])
-    assert.deepEqual(starters.map(({ lines }) => lines), Array.from({ length: 4 }, () => ['1', '2']))
+    assert.deepEqual(
+      starters.map(({ lines }) => lines),
+      Array.from({ length: 4 }, () => ['1', '2']),
+    )
   })
 
   it('loses no acknowledged append and leaves no hole when a process is killed in the middle', async () => {
@@ -72,9 +85,15 @@ describe('the SQLite store', () => {
     await ended
     const store = openSqlite(file)
     const rows = await rowsOf(store)
-    assert.deepEqual(rows.map(({ seq }) => seq), rows.map((_, index) => index + 1))
+    assert.deepEqual(
+      rows.map(({ seq }) => seq),
+      rows.map((_, index) => index + 1),
+    )
     assert.ok(rows.length >= lines.length, `${rows.length} stored, ${lines.length} acknowledged`)
-    assert.deepEqual(lines.map(Number), rows.slice(0, lines.length).map(({ seq }) => seq))
+    assert.deepEqual(
+      lines.map(Number),
+      rows.slice(0, lines.length).map(({ seq }) => seq),
+    )
     const [head] = await store.heads([REF])
     assert.equal(head?.head, rows.length)
     assert.equal(await store.runHigh(REF, 'run-1'), rows.length)
@@ -96,7 +115,12 @@ describe('the SQLite store', () => {
     }, 5)
     let readWhileHeld = 0
     const append = store.append(REF, [newEvent(2)])
-    while ((await Promise.race([append.then(() => true), new Promise((resolve) => setTimeout(resolve, 10, false))])) !== true) {
+    while (
+      (await Promise.race([
+        append.then(() => true),
+        new Promise((resolve) => setTimeout(resolve, 10, false)),
+      ])) !== true
+    ) {
       readWhileHeld += (await store.read(REF, 0, 10)).length
     }
     clearInterval(pulse)
@@ -126,7 +150,12 @@ describe('the SQLite store', () => {
     }
 
     it('takes a path, sqlite:PATH and :memory:, and makes the folder', async () => {
-      for (const url of [folder.path('a/b/log.db'), `sqlite:${folder.path('c/log.db')}`, ':memory:', 'sqlite::memory:']) {
+      for (const url of [
+        folder.path('a/b/log.db'),
+        `sqlite:${folder.path('c/log.db')}`,
+        ':memory:',
+        'sqlite::memory:',
+      ]) {
         const store = await openStore(url)
         assert.ok((await store.append(REF, [newEvent(1)])).ok)
         await store.close()
@@ -213,7 +242,8 @@ describe('the SQLite store', () => {
       const db = new DatabaseSync(path)
       db.exec('drop table loomi_stream_events')
       db.close()
-      const isStoreError = (error: unknown): boolean => error instanceof LoomiError && error.code === 'store_failed'
+      const isStoreError = (error: unknown): boolean =>
+        error instanceof LoomiError && error.code === 'store_failed'
       await assert.rejects(store.read(REF, 0, 10), isStoreError)
       await assert.rejects(store.append(REF, [newEvent(201)]), isStoreError)
       assert.equal((await store.heads([REF]))[0]?.head, 200)

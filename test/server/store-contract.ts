@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
 import { MAX_EVENT_BYTES } from '../../server/protocol.ts'
-import { type AppendResult, keyOf, type NewEvent, type PresenceRow, type SessionRef, type Store } from '../../server/store.ts'
+import {
+  type AppendResult,
+  keyOf,
+  type NewEvent,
+  type PresenceRow,
+  type SessionRef,
+  type Store,
+} from '../../server/store.ts'
 import { newEvent, newEvents, rowsOf, until } from './support.ts'
 
 /** A store to be tested. */
@@ -36,7 +43,10 @@ export function storeContract(
 
     /** A session that no other test has touched. */
     const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `session ${++count}`, userId })
-    const append = async (ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult & { ok: true }> => {
+    const append = async (
+      ref: SessionRef,
+      events: readonly NewEvent[],
+    ): Promise<AppendResult & { ok: true }> => {
       const result = await store.append(ref, events)
       assert.ok(result.ok, JSON.stringify(result))
       return result
@@ -48,10 +58,16 @@ export function storeContract(
         const ref = fresh()
         await append(ref, newEvents(1, 3))
         const { added, head } = await append(ref, newEvents(1, 2, { run_id: 'run-2' }))
-        assert.deepEqual(added.map(({ seq }) => seq), [4, 5])
+        assert.deepEqual(
+          added.map(({ seq }) => seq),
+          [4, 5],
+        )
         assert.equal(head.head, 5)
         const rows = await rowsOf(store, ref)
-        assert.deepEqual(rows.map(({ seq }) => seq), [1, 2, 3, 4, 5])
+        assert.deepEqual(
+          rows.map(({ seq }) => seq),
+          [1, 2, 3, 4, 5],
+        )
         assert.deepEqual(rows.map(keyOf), ['run-1/1', 'run-1/2', 'run-1/3', 'run-2/1', 'run-2/2'])
       })
 
@@ -59,13 +75,19 @@ export function storeContract(
         const [one, two] = [fresh(), fresh()]
         await append(one, newEvents(1, 2))
         const { added } = await append(two, newEvents(1, 2))
-        assert.deepEqual(added.map(({ seq }) => seq), [1, 2])
+        assert.deepEqual(
+          added.map(({ seq }) => seq),
+          [1, 2],
+        )
       })
 
       it('answers appends in the order in which they were asked for', async () => {
         const ref = fresh()
         const results = await Promise.all(newEvents(1, 20).map((event) => append(ref, [event])))
-        assert.deepEqual(results.map(({ added }) => added[0]?.seq), results.map((_, index) => index + 1))
+        assert.deepEqual(
+          results.map(({ added }) => added[0]?.seq),
+          results.map((_, index) => index + 1),
+        )
       })
 
       it('leaves no hole and loses nothing when 16 append to one session at once', async () => {
@@ -82,10 +104,16 @@ export function storeContract(
           }),
         )
         const rows = await rowsOf(store, ref)
-        assert.deepEqual(rows.map(({ seq }) => seq), rows.map((_, index) => index + 1))
+        assert.deepEqual(
+          rows.map(({ seq }) => seq),
+          rows.map((_, index) => index + 1),
+        )
         for (let index = 0; index < 16; index++) {
           const own = rows.filter(({ run_id }) => run_id === `run-${index}`)
-          assert.deepEqual(own.map(({ n }) => n), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+          assert.deepEqual(
+            own.map(({ n }) => n),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+          )
           // A batch is one transaction: nobody comes between its two events.
           for (let at = 0; at < 10; at += 2) assert.equal(own[at]!.seq + 1, own[at + 1]!.seq)
         }
@@ -112,8 +140,14 @@ export function storeContract(
         const ref = fresh()
         await append(ref, newEvents(1, 3))
         const { added } = await append(ref, newEvents(2, 5))
-        assert.deepEqual(added.map(({ n }) => n), [4, 5])
-        assert.deepEqual((await rowsOf(store, ref)).map(({ n }) => n), [1, 2, 3, 4, 5])
+        assert.deepEqual(
+          added.map(({ n }) => n),
+          [4, 5],
+        )
+        assert.deepEqual(
+          (await rowsOf(store, ref)).map(({ n }) => n),
+          [1, 2, 3, 4, 5],
+        )
       })
 
       it('keeps several events of one chunk, and drops them together', async () => {
@@ -163,7 +197,10 @@ export function storeContract(
         await assert.rejects(store.append(ref, [newEvent(2), broken, newEvent(4)]), LoomiError)
         assert.deepEqual(await keysOf(ref), ['run-1/1'])
         assert.equal(await store.runHigh(ref, 'run-1'), 1)
-        assert.deepEqual((await append(ref, newEvents(2, 4))).added.map(({ seq }) => seq), [2, 3, 4])
+        assert.deepEqual(
+          (await append(ref, newEvents(2, 4))).added.map(({ seq }) => seq),
+          [2, 3, 4],
+        )
       })
 
       it('lets a batch that fails take no other with it', async () => {
@@ -174,7 +211,10 @@ export function storeContract(
           store.append(bad, [broken]),
           store.append(alsoGood, [newEvent(1)]),
         ])
-        assert.deepEqual(settled.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
+        assert.deepEqual(
+          settled.map(({ status }) => status),
+          ['fulfilled', 'rejected', 'fulfilled'],
+        )
         assert.deepEqual(await keysOf(good), ['run-1/1'])
         assert.deepEqual(await keysOf(alsoGood), ['run-1/1'])
         assert.deepEqual(await store.heads([bad]), [null])
@@ -186,7 +226,10 @@ export function storeContract(
         const ref = fresh()
         await append(ref, newEvents(1, 2))
         const stranger = { ...ref, userId: 'eve' }
-        assert.deepEqual(await store.append(stranger, [newEvent(9, { run_id: 'x' })]), { ok: false, code: 'not_owner' })
+        assert.deepEqual(await store.append(stranger, [newEvent(9, { run_id: 'x' })]), {
+          ok: false,
+          code: 'not_owner',
+        })
         assert.deepEqual(await store.append(stranger, newEvents(1, 2)), { ok: false, code: 'not_owner' })
         assert.equal((await rowsOf(store, ref)).length, 2)
       })
@@ -212,7 +255,10 @@ export function storeContract(
           { ...ref, sessionId: `${ref.sessionId} ` },
           { sessionId: ref.userId, userId: ref.sessionId },
         ]
-        assert.deepEqual(await store.heads(near), near.map(() => null))
+        assert.deepEqual(
+          await store.heads(near),
+          near.map(() => null),
+        )
       })
     })
 
@@ -273,8 +319,14 @@ export function storeContract(
       it('gives the rows after a seq, at most as many as asked', async () => {
         const ref = fresh()
         await append(ref, newEvents(1, 10))
-        assert.deepEqual((await store.read(ref, 4, 3)).map(({ seq }) => seq), [5, 6, 7])
-        assert.deepEqual((await store.read(ref, 8, 500)).map(({ seq }) => seq), [9, 10])
+        assert.deepEqual(
+          (await store.read(ref, 4, 3)).map(({ seq }) => seq),
+          [5, 6, 7],
+        )
+        assert.deepEqual(
+          (await store.read(ref, 8, 500)).map(({ seq }) => seq),
+          [9, 10],
+        )
         assert.deepEqual(await store.read(ref, 10, 500), [])
         assert.deepEqual(await store.read(ref, 99, 500), [])
         assert.deepEqual(await store.read(fresh(), 0, 500), [])
@@ -302,12 +354,16 @@ export function storeContract(
         await append(ref, newEvents(1, 8, { event_data: JSON.stringify('x'.repeat(200_000)) }))
         await store.read(ref, 0, 500)
         await append(ref, [newEvent(9)])
-        assert.deepEqual((await store.read(ref, 8, 500)).map(({ seq }) => seq), [9])
+        assert.deepEqual(
+          (await store.read(ref, 8, 500)).map(({ seq }) => seq),
+          [9],
+        )
       })
 
       it('keeps every field and every character', async () => {
         const ref = fresh()
-        const nasty = 'NUL \u0000 CR \r LF \n LS \u2028 BOM \ufeff half \ud83c other half \udf31 whole 🌱 quote " back \\'
+        const nasty =
+          'NUL \u0000 CR \r LF \n LS \u2028 BOM \ufeff half \ud83c other half \udf31 whole 🌱 quote " back \\'
         const event = newEvent(1, {
           run_id: 'Lauf ä',
           event_type: 'tööl_call',
@@ -322,7 +378,10 @@ export function storeContract(
         const { first_n: _, ...expected } = event
         const { added } = await append(ref, [event])
         assert.deepEqual(added, [{ seq: 1, ...expected }])
-        assert.deepEqual((await rowsOf(store, ref)).map((row) => ({ ...row })), [{ seq: 1, ...expected }])
+        assert.deepEqual(
+          (await rowsOf(store, ref)).map((row) => ({ ...row })),
+          [{ seq: 1, ...expected }],
+        )
         const [row] = await rowsOf(store, ref)
         assert.equal((JSON.parse(row!.event_data) as { text: string }).text, nasty)
       })
@@ -330,8 +389,14 @@ export function storeContract(
       it('keeps JSON text to the letter', async () => {
         const ref = fresh()
         const texts = ['{"b":1,"a":2,"b":3}', '1.0', '1e400', '"\\u00e9"', '12345678901234567890', ' [ ] ']
-        await append(ref, texts.map((event_data, index) => newEvent(index + 1, { event_data })))
-        assert.deepEqual((await rowsOf(store, ref)).map(({ event_data }) => event_data), texts)
+        await append(
+          ref,
+          texts.map((event_data, index) => newEvent(index + 1, { event_data })),
+        )
+        assert.deepEqual(
+          (await rowsOf(store, ref)).map(({ event_data }) => event_data),
+          texts,
+        )
       })
 
       it('keeps an event of 256 KiB', async () => {
@@ -382,30 +447,34 @@ export function storeContract(
       })
     })
 
-    if (shared) describe('another connection', () => {
-      it('is woken within a second by a commit of another process', async () => {
-        const other = await subject.reopen!()
-        let woken = 0
-        const stop = store.watch(() => woken++)
-        await other.append(fresh(), [newEvent(1)])
-        await until(() => woken > 0, 'a wake-up', 1000)
-        stop()
-        await other.close()
-      })
+    if (shared)
+      describe('another connection', () => {
+        it('is woken within a second by a commit of another process', async () => {
+          const other = await subject.reopen!()
+          let woken = 0
+          const stop = store.watch(() => woken++)
+          await other.append(fresh(), [newEvent(1)])
+          await until(() => woken > 0, 'a wake-up', 1000)
+          stop()
+          await other.close()
+        })
 
-      it('sees what was stored, and knows it again', async () => {
-        const ref = fresh()
-        const { head } = await append(ref, newEvents(1, 3))
-        const other = await subject.reopen!()
-        assert.deepEqual(await other.heads([ref]), [head])
-        assert.deepEqual(await rowsOf(other, ref), await rowsOf(store, ref))
-        assert.equal(await other.runHigh(ref, 'run-1'), 3)
-        const result = await other.append(ref, newEvents(2, 4))
-        assert.ok(result.ok)
-        assert.deepEqual(result.added.map(({ seq }) => seq), [4])
-        await other.close()
+        it('sees what was stored, and knows it again', async () => {
+          const ref = fresh()
+          const { head } = await append(ref, newEvents(1, 3))
+          const other = await subject.reopen!()
+          assert.deepEqual(await other.heads([ref]), [head])
+          assert.deepEqual(await rowsOf(other, ref), await rowsOf(store, ref))
+          assert.equal(await other.runHigh(ref, 'run-1'), 3)
+          const result = await other.append(ref, newEvents(2, 4))
+          assert.ok(result.ok)
+          assert.deepEqual(
+            result.added.map(({ seq }) => seq),
+            [4],
+          )
+          await other.close()
+        })
       })
-    })
 
     describe('closing the store', () => {
       it('finishes what was asked for, and answers later requests with an error', async () => {

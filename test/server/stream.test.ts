@@ -37,7 +37,9 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
     epoch = result.head.epoch
   }
   const bootOf = (message: Message | null | undefined): string =>
-    message?.frame.type === 'no_replay' || message?.frame.type === 'replay_start' ? message.frame.boot : assert.fail()
+    message?.frame.type === 'no_replay' || message?.frame.type === 'replay_start'
+      ? message.frame.boot
+      : assert.fail()
   beforeEach(() => {
     world = makeWorld()
     store = world.store
@@ -49,7 +51,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       const first = await stream.next()
       const boot = bootOf(first)
       assert.match(boot, /^[a-z0-9]{4,}$/)
-      assert.deepEqual(first, { id: undefined, frame: { type: 'no_replay', cursor: null, seen: 0, count: 0, boot } })
+      assert.deepEqual(first, {
+        id: undefined,
+        frame: { type: 'no_replay', cursor: null, seen: 0, count: 0, boot },
+      })
       const session = world.loomi.session(REF)
       session.message('Hello.')
       session.message('There.')
@@ -108,7 +113,15 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       const stream = await openStream(world.loomi, { query: `after=${at(2)}` })
       const messages = await stream.take(5)
       const boot = bootOf(messages[0])
-      const start = { type: 'replay_start', reason: 'cursor_behind', count: 3, missed: 3, seen: 2, to: 5, boot }
+      const start = {
+        type: 'replay_start',
+        reason: 'cursor_behind',
+        count: 3,
+        missed: 3,
+        seen: 2,
+        to: 5,
+        boot,
+      }
       assert.deepEqual(messages[0], { id: at(2), frame: start })
       const event = {
         type: 'event',
@@ -120,7 +133,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       }
       assert.deepEqual(
         messages.slice(1, 4),
-        [3, 4, 5].map((seq) => ({ id: at(seq), frame: { ...event, event_data: `text ${seq}`, key: `run-1/${seq}` } })),
+        [3, 4, 5].map((seq) => ({
+          id: at(seq),
+          frame: { ...event, event_data: `text ${seq}`, key: `run-1/${seq}` },
+        })),
       )
       assert.deepEqual(messages[4], { id: at(5), frame: { type: 'replay_complete', count: 3 } })
       const session = world.loomi.session(REF)
@@ -132,7 +148,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       await append(1, 5)
       const stream = await openStream(world.loomi, { query: `after=${at(5)}` })
       const [first] = await stream.take(1)
-      assert.deepEqual(first, { id: at(5), frame: { type: 'no_replay', cursor: at(5), seen: 5, count: 0, boot: bootOf(first) } })
+      assert.deepEqual(first, {
+        id: at(5),
+        frame: { type: 'no_replay', cursor: at(5), seen: 5, count: 0, boot: bootOf(first) },
+      })
       world.loomi.session(REF).message('live')
       assert.deepEqual(typesOf(await stream.take(1)), ['event'])
     })
@@ -142,7 +161,13 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       const stream = await openStream(world.loomi, { query: 'after=0' })
       const messages = await stream.through('replay_complete')
       assert.equal(messages[0]?.id, `${epoch}-0`)
-      assert.partialDeepStrictEqual(messages[0]?.frame, { reason: 'first_visit', count: 2, missed: 2, seen: 0, to: 2 })
+      assert.partialDeepStrictEqual(messages[0]?.frame, {
+        reason: 'first_visit',
+        count: 2,
+        missed: 2,
+        seen: 0,
+        to: 2,
+      })
     })
 
     it('takes the header before the parameter, as an EventSource repeats its URL', async () => {
@@ -153,7 +178,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
 
     it('takes the parameter when the header is empty', async () => {
       await append(1, 5)
-      const stream = await openStream(world.loomi, { query: `after=${at(3)}`, headers: { 'Last-Event-ID': '' } })
+      const stream = await openStream(world.loomi, {
+        query: `after=${at(3)}`,
+        headers: { 'Last-Event-ID': '' },
+      })
       assert.deepEqual(seqsOf(await stream.through('replay_complete')), [4, 5])
     })
 
@@ -161,7 +189,13 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       await append(1, 5)
       const stream = await openStream(world.loomi, { query: `after=0&seen=${at(3)}` })
       const messages = await stream.through('replay_complete')
-      assert.partialDeepStrictEqual(messages[0]?.frame, { type: 'replay_start', reason: 'cursor_behind', count: 5, missed: 2, seen: 3 })
+      assert.partialDeepStrictEqual(messages[0]?.frame, {
+        type: 'replay_start',
+        reason: 'cursor_behind',
+        count: 5,
+        missed: 2,
+        seen: 3,
+      })
       assert.deepEqual(seqsOf(messages), [1, 2, 3, 4, 5])
     })
 
@@ -169,7 +203,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       await append(1, 3)
       const stream = await openStream(world.loomi, { query: `after=0&seen=${at(3)}` })
       const messages = await stream.take(4)
-      assert.partialDeepStrictEqual(messages[0], { id: `${epoch}-0`, frame: { type: 'no_replay', seen: 3, count: 3 } })
+      assert.partialDeepStrictEqual(messages[0], {
+        id: `${epoch}-0`,
+        frame: { type: 'no_replay', seen: 3, count: 3 },
+      })
       assert.deepEqual(seqsOf(messages), [1, 2, 3])
     })
 
@@ -177,7 +214,11 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       it(`takes no notice of seen=${seen.slice(0, 20)}`, async () => {
         await append(1, 3)
         const stream = await openStream(world.loomi, { query: `after=0&seen=${seen}` })
-        assert.partialDeepStrictEqual((await stream.next())?.frame, { type: 'replay_start', seen: 0, missed: 3 })
+        assert.partialDeepStrictEqual((await stream.next())?.frame, {
+          type: 'replay_start',
+          seen: 0,
+          missed: 3,
+        })
       })
     }
   })
@@ -197,7 +238,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
         const stream = await openStream(world.loomi, { query: `after=${cursor(epoch)}` })
         const messages = await stream.through('replay_complete')
         assert.deepEqual(messages[0], { id: `${epoch}-0`, frame: { type: 'reset', reason } })
-        assert.partialDeepStrictEqual(messages[1], { id: `${epoch}-0`, frame: { type: 'replay_start', count: 3, to: 3 } })
+        assert.partialDeepStrictEqual(messages[1], {
+          id: `${epoch}-0`,
+          frame: { type: 'replay_start', count: 3, to: 3 },
+        })
         assert.deepEqual(seqsOf(messages), [1, 2, 3])
         assert.equal(typesOf(messages).at(-1), 'replay_complete')
       })
@@ -206,7 +250,12 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
     it('still counts only what was missed', async () => {
       await append(1, 3)
       const stream = await openStream(world.loomi, { query: `after=nonsense&seen=${at(2)}` })
-      assert.partialDeepStrictEqual((await stream.take(2))[1]?.frame, { type: 'replay_start', count: 3, missed: 1, seen: 2 })
+      assert.partialDeepStrictEqual((await stream.take(2))[1]?.frame, {
+        type: 'replay_start',
+        count: 3,
+        missed: 1,
+        seen: 2,
+      })
     })
   })
 
@@ -240,7 +289,12 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       assert.deepEqual(typesOf(messages), ['replay_start', 'gap', 'event', 'event', 'replay_complete'])
       assert.partialDeepStrictEqual(messages[1]?.frame, { type: 'gap', from: 3, to: 3 })
       const again = await openStream(world.loomi, { query: `after=${messages[1]!.id}` })
-      assert.deepEqual(typesOf(await again.through('replay_complete')), ['replay_start', 'event', 'event', 'replay_complete'])
+      assert.deepEqual(typesOf(await again.through('replay_complete')), [
+        'replay_start',
+        'event',
+        'event',
+        'replay_complete',
+      ])
     })
 
     it('tells of rows that were pruned when none is left, and goes on live', async () => {
@@ -318,7 +372,9 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       const last = (await stream.rest()).at(-1)!.id!
       for (const headers of [{ 'Last-Event-ID': last }, {}] as Record<string, string>[]) {
         const response = await world.loomi.fetch(
-          new Request(`http://localhost/api/loomi/stream/${REF.sessionId}?user_id=ada&after=${last}`, { headers }),
+          new Request(`http://localhost/api/loomi/stream/${REF.sessionId}?user_id=ada&after=${last}`, {
+            headers,
+          }),
         )
         assert.equal(response.status, 204)
         assert.equal(response.body, null)
@@ -388,7 +444,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
 
     for (const pace of ['-1', '1.5', 'x', '5001', 'Infinity']) {
       it(`refuses pace=${pace}, saying what it may be`, async () => {
-        await assert.rejects(openStream(world.loomi, { query: `follow=0&pace=${pace}` }), /400.*from 0 to 5000/)
+        await assert.rejects(
+          openStream(world.loomi, { query: `follow=0&pace=${pace}` }),
+          /400.*from 0 to 5000/,
+        )
       })
     }
 
@@ -410,21 +469,38 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
   })
 
   describe('with merge=1', () => {
-    const delta = (n: number, fields = {}): ReturnType<typeof newEvent> => newEvent(n, { part_id: 'run-1/m/0', event_data: `"${n} "`, ...fields })
+    const delta = (n: number, fields = {}): ReturnType<typeof newEvent> =>
+      newEvent(n, { part_id: 'run-1/m/0', event_data: `"${n} "`, ...fields })
 
     it('joins the deltas of a part, never across seen or the replay’s end', async () => {
-      const result = await store.append(REF, [1, 2, 3, 4, 5, 6].map((n) => delta(n, { part_done: n === 6 })))
+      const result = await store.append(
+        REF,
+        [1, 2, 3, 4, 5, 6].map((n) => delta(n, { part_done: n === 6 })),
+      )
       epoch = result.ok ? result.head.epoch : assert.fail()
       const stream = await openStream(world.loomi, { query: `after=0&seen=${at(2)}&merge=1` })
       const messages = await stream.take(4)
       assert.deepEqual(typesOf(messages), ['replay_start', 'event', 'event', 'replay_complete'])
       assert.partialDeepStrictEqual(messages[0]?.frame, { count: 6, missed: 4 })
-      assert.partialDeepStrictEqual(messages[1], { id: at(2), frame: { event_data: '1 2 ', from: 1, key: 'run-1/2' } })
-      assert.partialDeepStrictEqual(messages[2], { id: at(6), frame: { event_data: '3 4 5 6 ', from: 3, part_done: true } })
+      assert.partialDeepStrictEqual(messages[1], {
+        id: at(2),
+        frame: { event_data: '1 2 ', from: 1, key: 'run-1/2' },
+      })
+      assert.partialDeepStrictEqual(messages[2], {
+        id: at(6),
+        frame: { event_data: '3 4 5 6 ', from: 3, part_done: true },
+      })
     })
 
     it('is what the unmerged stream says', async () => {
-      await store.append(REF, [delta(1), delta(2), newEvent(3), delta(4), delta(5, { part_id: 'run-1/n/0' }), delta(6)])
+      await store.append(REF, [
+        delta(1),
+        delta(2),
+        newEvent(3),
+        delta(4),
+        delta(5, { part_id: 'run-1/n/0' }),
+        delta(6),
+      ])
       const plain = await openStream(world.loomi, { query: 'after=0&follow=0' })
       const merged = await openStream(world.loomi, { query: 'after=0&follow=0&merge=1' })
       assert.equal(dataOf(await merged.rest()).join(''), dataOf(await plain.rest()).join(''))
@@ -520,7 +596,9 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
     })
 
     it('takes percent-encoded ids of any characters', async () => {
-      const id = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => !/\p{Cc}/u.test(text) && text.isWellFormed() && !/^\.{1,2}$/.test(text))
+      const id = fc
+        .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+        .filter((text) => !/\p{Cc}/u.test(text) && text.isWellFormed() && !/^\.{1,2}$/.test(text))
       await fc.assert(
         fc.asyncProperty(id, id, async (session, user) => {
           const { loomi } = makeWorld()
@@ -530,13 +608,23 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
           while (dataOf([(await stream.next())!])[0] !== 'here');
           await stream.cancel()
         }),
-        { ...SEED, numRuns: 60, examples: [['a/b', 'c?d'], ['%2F', '100%'], ['a b+c', 'ä🌱#&=']] },
+        {
+          ...SEED,
+          numRuns: 60,
+          examples: [
+            ['a/b', 'c?d'],
+            ['%2F', '100%'],
+            ['a b+c', 'ä🌱#&='],
+          ],
+        },
       )
     })
 
     it('is refused for ids that are none', async () => {
       for (const session of ['%00', 'x'.repeat(129), '%0A', '%E2%80']) {
-        const response = await world.loomi.fetch(new Request(`http://localhost/api/loomi/stream/${session}?user_id=ada`))
+        const response = await world.loomi.fetch(
+          new Request(`http://localhost/api/loomi/stream/${session}?user_id=ada`),
+        )
         if (session === '%E2%80') continue
         assert.equal(response.status, 400, session)
         assert.match(await response.text(), /1 to 128 characters, percent-encoded/)
@@ -549,7 +637,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       await append(1, 1700)
       const stream = await openStream(world.loomi, { query: 'after=0' })
       const messages = await stream.through('replay_complete')
-      assert.deepEqual(seqsOf(messages), Array.from({ length: 1700 }, (_, i) => i + 1))
+      assert.deepEqual(
+        seqsOf(messages),
+        Array.from({ length: 1700 }, (_, i) => i + 1),
+      )
       assert.partialDeepStrictEqual(messages[0]?.frame, { count: 1700, to: 1700 })
     })
 
@@ -563,7 +654,10 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
         const message = await stream.next()
         seqs.push(...seqsOf([message!]))
       }
-      assert.deepEqual(seqs, Array.from({ length: 1300 }, (_, i) => i + 1))
+      assert.deepEqual(
+        seqs,
+        Array.from({ length: 1300 }, (_, i) => i + 1),
+      )
     })
 
     it('brings large events without holding more of them than a few', async () => {
@@ -585,13 +679,35 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
     })
   })
 
+  describe('with a reader that takes nothing', () => {
+    it('is cut after 10 s, and makes room', async () => {
+      const { loomi, clock } = makeWorld({ store, limits: { streams: 1 } })
+      await store.append(REF, newEvents(1, 20, { event_data: JSON.stringify('x'.repeat(250_000)) }))
+      const deaf = await openStream(loomi, { query: 'after=0' })
+      await clock.advance(9000)
+      await assert.rejects(openStream(loomi), /503/)
+      await clock.advance(3000)
+      await (await openStream(loomi)).cancel()
+      await assert.rejects(deaf.rest())
+    })
+
+    it('is not cut while it is quiet because there is nothing to take', async () => {
+      await append(1, 1)
+      const stream = await openStream(world.loomi, { query: `after=${at(1)}` })
+      await world.clock.advance(60_000)
+      world.loomi.session(REF).message('live')
+      assert.deepEqual(typesOf(await stream.take(2)), ['no_replay', 'event'])
+    })
+  })
+
   describe('while the store fails', () => {
     it('waits and goes on, in order and without a hole', async () => {
       await append(1, 3)
       let broken = true
       const flaky = storeWith(store, {
         heads: (refs) => (broken ? Promise.reject(new LoomiError('store_busy', 'Busy.')) : store.heads(refs)),
-        read: (ref, after, limit) => (broken ? Promise.reject(new Error('Lost.')) : store.read(ref, after, limit)),
+        read: (ref, after, limit) =>
+          broken ? Promise.reject(new Error('Lost.')) : store.read(ref, after, limit),
       })
       const { loomi, clock, reports } = makeWorld({ store: flaky })
       const stream = await openStream(loomi, { query: 'after=0' })
@@ -631,7 +747,8 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       await live.take(3)
       const replayed = await openStream(world.loomi, { query: 'after=0' })
       await replayed.through('replay_complete')
-      const frames = (text: string): string[] => text.split('\n\n').filter((frame) => frame.includes('"type":"event"'))
+      const frames = (text: string): string[] =>
+        text.split('\n\n').filter((frame) => frame.includes('"type":"event"'))
       assert.deepEqual(frames(replayed.text), frames(live.text))
       assert.equal(frames(live.text).length, 3)
     })

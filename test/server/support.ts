@@ -63,7 +63,11 @@ export async function settle(): Promise<void> {
 }
 
 /** Waits for what depends on the world outside: a socket, another process. Fails after `ms`. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, ms = 8000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  ms = 8000,
+): Promise<void> {
   const end = Date.now() + ms
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain: ${what}.`)
@@ -170,7 +174,8 @@ export async function beat(loomi: Loomi, fields: Partial<HeartbeatBody> = {}): P
     headers: { 'content-type': 'application/json' },
     body,
   })
-  if (response.status !== 200) throw new Error(`The beat was answered ${response.status}: ${await response.text()}`)
+  if (response.status !== 200)
+    throw new Error(`The beat was answered ${response.status}: ${await response.text()}`)
   return (await response.json()) as HeartbeatAnswer
 }
 
@@ -188,7 +193,8 @@ export async function openStream(loomi: Loomi, ask: StreamAsk = {}): Promise<Sse
   const { session = REF.sessionId, user = REF.userId, query = '', headers = {} } = ask
   const path = `/stream/${encodeURIComponent(session)}?user_id=${encodeURIComponent(user)}${query && `&${query}`}`
   const response = await request(loomi, path, { headers })
-  if (response.status !== 200) throw new Error(`The stream was answered ${response.status}: ${await response.text()}`)
+  if (response.status !== 200)
+    throw new Error(`The stream was answered ${response.status}: ${await response.text()}`)
   return new SseReader(response)
 }
 
