@@ -50,6 +50,9 @@ source = chat.connect(`/demo/plain/${session}`, ({ seq }) => {
   grow(seq)
 })
 source.onopen = source.onerror = showConnection
+// Kept for the back button, this page would hold one of the browser's six connections to the server.
+addEventListener('pagehide', () => source.close())
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload())
 void follow()
 
 /** The left page has shown all up to `seq`; several events of one text may come as one. */

@@ -189,7 +189,7 @@ function bothHaveText(): boolean {
 function accountsFor(count: number): boolean {
   const at = ['#whole .score output', '#plain [data-kind="live"] b', '#plain [data-kind="missing"] b']
   const [whole, arrived, missing] = at.map((place) => Number(document.querySelector(place)!.textContent))
-  return whole === count && arrived! + missing! === count
+  return whole === count && count === arrived! + missing!
 }
 
 function textLengths(): number[] {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { textOf } from '../../server/protocol.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { type Command, Processes } from './processes.ts'
 import {
@@ -71,7 +72,7 @@ describe('loomi-recovery feed', { timeout: 60_000 }, () => {
     const text = (kind: string): string =>
       messages
         .map(({ frame }) =>
-          frame.type === 'event' && frame.content_type === kind ? String(frame.event_data) : '',
+          frame.type === 'event' && frame.content_type === kind ? textOf(frame.event_data) : '',
         )
         .join('')
     return { thought: text('thought'), message: text('message'), types: typesOf(messages) }
@@ -108,7 +109,7 @@ describe('loomi-recovery feed', { timeout: 60_000 }, () => {
       const { frame } = (await stream.next())!
       if (frame.type !== 'event') continue
       if (frame.event_type === 'run_end') break
-      text += String(frame.event_data)
+      text += textOf(frame.event_data)
     }
     assert.equal(text, expected(WORDS(20)).message)
     await stream.cancel()
@@ -238,13 +239,13 @@ describe('loomi-recovery feed', { timeout: 60_000 }, () => {
       headers: { 'Last-Event-ID': last },
     })
     const resumed = new SseReader(response)
-    let text = received.map(({ frame }) => (frame.type === 'event' ? String(frame.event_data) : '')).join('')
+    let text = received.map(({ frame }) => (frame.type === 'event' ? textOf(frame.event_data) : '')).join('')
     for (;;) {
       const { frame } = (await resumed.next())!
       assert.notEqual(frame.type, 'reset')
       if (frame.type !== 'event') continue
       if (frame.event_type === 'run_end') break
-      text += String(frame.event_data)
+      text += textOf(frame.event_data)
     }
     assert.equal(text, expected(lines).message)
     assert.equal((await feeding).code, 0)

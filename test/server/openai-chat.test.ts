@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { detectAdapter } from '../../server/adapters/adapter.ts'
 import { openaiChat } from '../../server/adapters/openai-chat.ts'
 import type { Draft } from '../../server/drafts.ts'
+import { textOf } from '../../server/protocol.ts'
 import { CHAT_RECORDINGS, makeWorld, recordingLines, REF, rowsOf, withoutRecordings } from './support.ts'
 
 interface Delta {
@@ -110,7 +111,8 @@ describe('Chat Completions chunks', () => {
       chunk({ content: 'c' }, { finish_reason: 'stop' }, 0),
     ])
     const texts: Record<string, string> = {}
-    for (const { part = '', event_data } of drafts) texts[part] = (texts[part] ?? '') + String(event_data)
+    for (const { part = '', event_data } of drafts)
+      texts[part] = (texts[part] ?? '') + textOf(event_data ?? null)
     assert.deepEqual(texts, { 'chat_1/0': 'abc', 'chat_1/1': 'xy' })
     assert.equal(drafts.filter(({ part_done }) => part_done).length, 2)
   })

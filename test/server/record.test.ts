@@ -39,9 +39,9 @@ describe('a recording', () => {
     ['an async iterable', () => slowly(CHUNKS)],
     ['a sync iterable', () => CHUNKS],
     ['a promise of an async iterable', () => settle().then(() => slowly(CHUNKS))],
-    ['a web stream', () => ReadableStream.from(CHUNKS)],
-    ['a web stream that cannot be iterated', () => withoutIterator(ReadableStream.from(CHUNKS))],
-    ['a promise of a web stream', () => Promise.resolve(ReadableStream.from(CHUNKS))],
+    ['a web stream', () => webStream(CHUNKS)],
+    ['a web stream that cannot be iterated', () => withoutIterator(webStream(CHUNKS))],
+    ['a promise of a web stream', () => Promise.resolve(webStream(CHUNKS))],
   ]
   for (const [name, source] of sources) {
     it(`of ${name} goes to the log, to its reader, and ends the run`, async () => {
@@ -80,7 +80,7 @@ describe('a recording', () => {
 
   it('gives each chunk to one of two readers, and lets both end', async () => {
     const recording = session.record(slowly(CHUNKS))
-    const reads = await Promise.all([Array.fromAsync(recording), Array.fromAsync(recording)])
+    const reads = await Promise.all([collect(recording), collect(recording)])
     assert.deepEqual(reads.flat().length, CHUNKS.length)
   })
 
@@ -211,6 +211,21 @@ describe('a recording', () => {
     assert.equal(await text(), '')
   })
 })
+
+function webStream<T>(chunks: readonly T[]): ReadableStream<T> {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk)
+      controller.close()
+    },
+  })
+}
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of source) all.push(item)
+  return all
+}
 
 function withoutIterator<T>(stream: ReadableStream<T>): ReadableStream<T> {
   return { getReader: () => stream.getReader() } as ReadableStream<T>

@@ -6,7 +6,17 @@ import type { Draft } from '../../server/drafts.ts'
 import type { Store } from '../../server/store.ts'
 import { keyOf } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { type FakeClock, makeWorld, partTexts, REF, rowsOf, SEED, settle, type World } from './support.ts'
+import {
+  type FakeClock,
+  makeWorld,
+  partTexts,
+  REF,
+  rowsOf,
+  SEED,
+  settle,
+  TIMES,
+  type World,
+} from './support.ts'
 
 /** Chunks are drafts already. */
 const drafts: Adapter = () => ({ read: (chunk) => chunk as Draft[], finish: () => [] })
@@ -107,7 +117,7 @@ describe('a run that is fed again', () => {
         await feed(makeWorld({ store }), chunks, second)
         assert.deepEqual(await rowsOf(store), before)
       }),
-      { ...SEED, numRuns: 25 },
+      { ...SEED, numRuns: 50 * TIMES },
     )
   })
 
@@ -119,7 +129,7 @@ describe('a run that is fed again', () => {
         await feed(makeWorld({ store }), chunks, second)
         assert.deepEqual(await view(store), await expected(chunks))
       }),
-      { ...SEED, numRuns: 40 },
+      { ...SEED, numRuns: 80 * TIMES },
     )
   })
 
@@ -133,7 +143,7 @@ describe('a run that is fed again', () => {
         ])
         assert.deepEqual(await view(store), await expected(chunks))
       }),
-      { ...SEED, numRuns: 40 },
+      { ...SEED, numRuns: 80 * TIMES },
     )
   })
 
@@ -144,7 +154,7 @@ describe('a run that is fed again', () => {
         await Promise.all([feed(world, chunks, first), feed(world, chunks, second)])
         assert.deepEqual(await view(world.store), await expected(chunks))
       }),
-      { ...SEED, numRuns: 25 },
+      { ...SEED, numRuns: 50 * TIMES },
     )
   })
 

@@ -6,12 +6,21 @@ import { fileURLToPath } from 'node:url'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { Clock } from '../../server/clock.ts'
 import { createLoomi, type Loomi, type LoomiOptions, type Report } from '../../server/loomi.ts'
-import type { Frame, HeartbeatAnswer, HeartbeatBody, Json } from '../../server/protocol.ts'
+import {
+  type Frame,
+  type HeartbeatAnswer,
+  type HeartbeatBody,
+  type Json,
+  textOf,
+} from '../../server/protocol.ts'
 import type { NewEvent, SessionRef, Store, StoredEvent } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 
 /** Properties run the same way every time; a failure prints the seed and the path to repeat it. */
 export const SEED = { seed: 20_261_123 }
+
+/** How many times longer than usual a property may take: `npm run test:full` has more patience. */
+export const TIMES = process.env['LOOMI_TEST_FULL'] ? 10 : 1
 
 /** The user and the session that most tests are about. */
 export const REF: SessionRef = { sessionId: 's-42', userId: 'ada' }
@@ -278,6 +287,18 @@ export class SseReader {
 
 function toMessage({ id, data }: EventSourceMessage): Message {
   return { id, frame: JSON.parse(data) as Frame }
+}
+
+/** The word of the server's process in an opening frame. */
+export function bootOf(message: Message | null | undefined): string {
+  const frame = message?.frame
+  if (frame?.type === 'no_replay' || frame?.type === 'replay_start') return frame.boot
+  throw new Error(`${frame?.type} opens no stream.`)
+}
+
+/** The text of all events among messages, in order. */
+export function textOfAll(messages: readonly Message[]): string {
+  return messages.map(({ frame }) => (frame.type === 'event' ? textOf(frame.event_data) : '')).join('')
 }
 
 /** The types of frames, in order. */
