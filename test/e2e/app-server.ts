@@ -9,6 +9,8 @@ import { createLoomi } from '../../dist/server/index.js'
 
 const [port, store, heartbeatMs = '5000'] = process.argv.slice(2)
 const beats: unknown[] = []
+/** How many streams were asked for that stay open. */
+let streams = 0
 const loomi = createLoomi({ store: store!, heartbeatMs: Number(heartbeatMs) })
 const app = new Hono()
 
@@ -17,7 +19,12 @@ app.use('/api/loomi/heartbeat', async (c, next) => {
   beats.push({ at: Date.now(), ...(body as object) })
   await next()
 })
+app.use('/api/loomi/stream/*', async (c, next) => {
+  if (c.req.query('follow') !== '0') streams++
+  await next()
+})
 app.route('/api/loomi', loomi.routes)
+app.get('/streams', (c) => c.json(streams))
 app.get('/beats', (c) => c.json(beats))
 app.get('/blank', (c) => c.html('<!doctype html><title>blank</title>'))
 app.get('/globals/:session', (c) =>
@@ -32,10 +39,15 @@ app.get('/chat/:session', (c) => {
   const attributes = c.req.query('attributes') ?? ''
   return c.html(`<!doctype html><title>chat</title>
 <script>
-  window.log = { events: [], replays: [], states: [], pills: 0 }
+  window.log = { events: [], replays: [], pills: [] }
+  const watchPill = () => {
+    const words = document.querySelector('loomi-recovery')?.shadowRoot?.querySelector('[part~="indicator-label"]')?.textContent.trim() ?? ''
+    if (words !== log.pills.at(-1)) log.pills.push(words)
+    requestAnimationFrame(watchPill)
+  }
+  watchPill()
   addEventListener('loomi-event', (e) => log.events.push({ cursor: e.cursor, phase: e.phase }))
   addEventListener('loomi-replay', (e) => log.replays.push({ phase: e.phase, missed: e.missed }))
-  addEventListener('loomi-state', (e) => log.states.push(e.state))
 </script>
 <script type="module" src="/api/loomi/loomi-recovery.js"></script>
 <loomi-recovery session-id="${encodeURIComponent(c.req.param('session'))}" user-id="ada" ${attributes}></loomi-recovery>`)

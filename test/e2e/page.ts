@@ -9,26 +9,29 @@ import { expected, type World } from './world.ts'
 export interface Seen {
   readonly state: string
   readonly items: readonly { readonly id: string; readonly text: string; readonly phase: string }[]
-  /** The words of all items as rendered. */
-  readonly rendered: string
+  /** The words of each item as rendered. */
+  readonly rendered: readonly string[]
   readonly events: { cursor: string; phase: string }[]
   readonly replays: { phase: string; missed: number }[]
   readonly pill: string
+  /** Every word that the indicator has said. */
+  readonly pills: readonly string[]
 }
 
 /** What the element shows now. */
 export function look(page: Page): Promise<Seen> {
   return page.evaluate(() => {
     const element = document.querySelector('loomi-recovery')!
-    const { log } = window as unknown as { log: { events: never[]; replays: never[] } }
+    const { log } = window as unknown as { log: { events: never[]; replays: never[]; pills: string[] } }
     const root = element.shadowRoot!
     return {
       state: element.snapshot?.state ?? '',
       items: (element.snapshot?.items ?? []).map(({ id, text, phase }) => ({ id, text, phase })),
-      rendered: [...root.querySelectorAll('[part~="item"]')].map((item) => item.textContent).join('\n'),
+      rendered: [...root.querySelectorAll('[part~="item"]')].map((item) => item.textContent),
       events: log?.events ?? [],
       replays: log?.replays ?? [],
       pill: root.querySelector('[part~="indicator"]')?.textContent?.trim() ?? '',
+      pills: log?.pills ?? [],
     }
   })
 }
@@ -61,6 +64,19 @@ function assertInOrder({ events }: Seen): void {
   const seqs = events.map(({ cursor }) => Number(cursor.split('-')[1]))
   for (const [i, seq] of seqs.entries())
     assert.ok(i === 0 || seq > seqs[i - 1]!, `event ${seq} came after ${seqs[i - 1]}`)
+}
+
+/** Every text of the log stands in exactly one rendered item, in the order of the log. */
+export function assertRendered({ rendered }: Seen, texts: readonly string[]): void {
+  const places = texts.map((text) => {
+    const found = rendered.flatMap((words, place) => (words.trim().endsWith(text.trim()) ? [place] : []))
+    assert.equal(found.length, 1, `${found.length} items show: ${text.slice(0, 60)}`)
+    return found[0]!
+  })
+  assert.deepEqual(
+    places,
+    [...places].sort((a, b) => a - b),
+  )
 }
 
 /** Waits for a condition in the page or the world. */

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Browser, BrowserContext, Page } from 'puppeteer-core'
 import { launchChromium, noChromium } from './chromium.ts'
-import { becomesWhole, look, until } from './page.ts'
+import { assertRendered, becomesWhole, look, type Seen, until } from './page.ts'
 import { answer, expected, makeWorld, type World } from './world.ts'
 
 const REPEATS = process.env['LOOMI_TEST_FULL'] ? 20 : 2
@@ -24,9 +24,7 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
   after(() => browser?.close())
 
   /** Runs one fault at a random moment of a running answer and compares the page with the log at the end. */
-  async function withFault(
-    fault: (scene: Scene) => Promise<Page>,
-  ): Promise<{ page: Page; seen: Awaited<ReturnType<typeof look>> }> {
+  async function withFault(fault: (scene: Scene) => Promise<Page>): Promise<{ page: Page; seen: Seen }> {
     return withScene(browser, async (scene) => {
       const answered = answer(scene.world.loomi.session({ sessionId: 's', userId: 'ada' }), 'Which room?')
       await delay(200 + random() * 1500)
@@ -34,9 +32,7 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
       await answered
       const seen = await becomesWhole(page, scene.world, 's')
       await until('live again', async () => (await look(page)).state === 'live')
-      const texts = (await expected(scene.world, 's')).map(({ text }) => text).filter((text) => text !== '')
-      for (const text of texts)
-        assert.ok(seen.rendered.includes(text.trim()), `rendered: ${text.slice(0, 60)}`)
+      await assertAllRendered(page, scene.world)
       return { page, seen }
     })
   }
@@ -50,7 +46,17 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
       await page.close()
       await delay(300 + random() * 700)
       const again = await context.newPage()
+      await again.goto(`${world.url}/blank`)
+      const displayed = seqOf(await displayedOnDevice(again))
+      const least = seqOf(await headOf(world)) - displayed
       await again.goto(`${world.url}/chat/s`)
+      await until('a replay', async () => (await look(again)).replays.length > 0)
+      const most = seqOf(await headOf(world)) - displayed
+      const { missed } = (await look(again)).replays[0]!
+      assert.ok(
+        least > 0 && missed >= least && missed <= most,
+        `missed ${missed}, by the log ${least} to ${most}`,
+      )
       return again
     },
     'a dropped socket': async ({ page, world }) => {
@@ -93,6 +99,17 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
       assert.equal((await look(page)).pill, '')
     }))
 
+  it('shows no indicator either when the page is reloaded the moment that all is shown', () =>
+    withScene(browser, async ({ page, world }) => {
+      for (let i = 0; i < 5; i++) {
+        await answer(world.loomi.session({ sessionId: 's', userId: 'ada' }), `Again ${i}?`, { paceMs: 0 })
+        await becomesWhole(page, world, 's')
+        await page.reload()
+        const seen = await becomesWhole(page, world, 's')
+        assert.deepEqual(seen.replays, [])
+      }
+    }))
+
   it('keeps three questions and their answers in order, with a reload after each', () =>
     withScene(browser, async ({ page, world }) => {
       for (const question of ['First?', 'Second?', 'Third?']) {
@@ -100,26 +117,10 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
         await becomesWhole(page, world, 's')
         await page.reload()
       }
-      const { rendered } = await becomesWhole(page, world, 's')
-      const places = [
-        'First?',
-        'm1 First?',
-        'm2 First?',
-        'Second?',
-        'm1 Second?',
-        'm2 Second?',
-        'Third?',
-        'm1 Third?',
-        'm2 Third?',
-      ]
-      const found = places.map((words, i) =>
-        rendered.indexOf(words, i === 0 ? 0 : rendered.indexOf(places[i - 1]!) + 1),
-      )
-      assert.deepEqual(
-        found,
-        [...found].sort((a, b) => a - b),
-      )
-      assert.ok(found.every((at) => at >= 0))
+      const { items } = await becomesWhole(page, world, 's')
+      await assertAllRendered(page, world)
+      const questions = items.map(({ text }) => text).filter((text) => text.endsWith('?'))
+      assert.deepEqual(questions, ['First?', 'Second?', 'Third?'])
     }))
 
   it('shows the first event of a session live on a page that was there before it', () =>
@@ -138,6 +139,7 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
       await until('live', async () => (await look(second)).state === 'live')
       const answered = answer(world.loomi.session({ sessionId: 's', userId: 'ada' }), 'Both?')
       await delay(700)
+      assert.equal(await world.streams(), 1)
       await page.close()
       await answered
       await becomesWhole(second, world, 's')
@@ -163,7 +165,7 @@ describe('recovery in Chromium', { skip: noChromium, concurrency: 1 }, () => {
       async ({ page, world }) => {
         const session = world.loomi.session({ sessionId: 's', userId: 'ada' })
         session.message('seen')
-        await until('shown', async () => (await look(page)).rendered.includes('seen'))
+        await until('shown', async () => (await look(page)).rendered.some((words) => words.trim() === 'seen'))
         await until('displayed', async () => (await displayedOnDevice(page)) === (await session.cursor()))
         await page.goto(`${world.url}/blank`)
         session.thought('missed thought')
@@ -281,17 +283,32 @@ async function withScene<T>(
   }
 }
 
-/** The pill counts what was missed, and is there only then. */
-function assertIndicatorIffMissed({ replays, events }: Awaited<ReturnType<typeof look>>): void {
+/** The page shows each text of the log in one place, in order. */
+async function assertAllRendered(page: Page, world: World): Promise<void> {
+  const texts = (await expected(world, 's')).map(({ text }) => text).filter((text) => text !== '')
+  assertRendered(await look(page), texts)
+}
+
+/** The pill speaks of catching up exactly when something was missed. */
+function assertIndicatorIffMissed({ replays, events, pills }: Seen): void {
   const replayed = events.some(({ phase }) => phase === 'replay')
   assert.equal(
     replays.some(({ phase, missed }) => phase === 'start' && missed > 0),
     replayed,
   )
   assert.equal(
-    replays.filter(({ phase }) => phase === 'start').length,
-    replays.filter(({ phase }) => phase === 'end').length,
+    pills.some((words) => words.startsWith('Catching up') || words === 'Caught up'),
+    replayed,
+    `the pill said ${JSON.stringify(pills)}`,
   )
+}
+
+function headOf(world: World): Promise<string> {
+  return world.loomi.session({ sessionId: 's', userId: 'ada' }).cursor()
+}
+
+function seqOf(cursor: string | null): number {
+  return Number(cursor?.split('-')[1] ?? 0)
 }
 
 /** The displayed cursor as the service worker keeps it. */

@@ -21,6 +21,8 @@ export interface World {
   setDown(down: boolean): void
   stopServer(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
   startServer(): Promise<void>
+  /** How many streams that stay open the server was asked for. */
+  streams(): Promise<number>
   beats(): Promise<{ at: number; rung?: string; last_event_id?: string; session_id: string }[]>
   close(): Promise<void>
 }
@@ -81,6 +83,7 @@ export async function makeWorld({ heartbeatMs = 5000 }: { heartbeatMs?: number }
       stopping.kill(signal)
       await exited
     },
+    streams: async () => (await fetch(`http://127.0.0.1:${serverPort}/streams`)).json() as never,
     beats: async () => (await fetch(`http://127.0.0.1:${serverPort}/beats`)).json() as never,
     async close() {
       world.setDown(true)
@@ -100,7 +103,7 @@ export async function answer(session: Session, question: string, { paceMs = 12 }
   await speak('thought', 't', 40)
   session.emit({ event_type: 'plan', event_data: { steps: ['look', 'choose', 'tell'] } })
   await speak('message', 'm1', 50)
-  session.emit({ event_type: 'tool_call', event_data: { name: 'search', arguments: { q: question } } })
+  session.emit({ event_type: 'tool_call', event_data: { name: 'search', arguments: { length: question.length } } })
   await delay(paceMs * 5)
   session.emit({ event_type: 'tool_result', event_data: { found: 2 } })
   session.thought('Two of them are <b>quiet</b>.')

@@ -72,7 +72,9 @@ describe('loomi-recovery feed', { timeout: 60_000 }, () => {
     const text = (kind: string): string =>
       messages
         .map(({ frame }) =>
-          frame.type === 'event' && frame.content_type === kind ? textOf(frame.event_data) : '',
+          frame.type === 'event' && frame.event_type === 'llm_chunk' && frame.content_type === kind
+            ? textOf(frame.event_data)
+            : '',
         )
         .join('')
     return { thought: text('thought'), message: text('message'), types: typesOf(messages) }

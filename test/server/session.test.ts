@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
-import type { Draft } from '../../server/drafts.ts'
 import { LoomiError } from '../../server/errors.ts'
 import type { Session } from '../../server/session.ts'
-import { openSqlite } from '../../server/stores/sqlite.ts'
-import { makeWorld, newEvent, REF, rowsOf, settle, storeWith, type World } from './support.ts'
+import { makeWorld, REF, rowsOf, type World } from './support.ts'
 
 describe('a session', () => {
   let world: World
@@ -177,70 +175,6 @@ describe('a session', () => {
     }
   })
 
-  describe('given what is no event', () => {
-    const cycle: Record<string, unknown> = {}
-    cycle['self'] = cycle
-    const cases: [string, unknown, string][] = [
-      ['without a type', {}, 'bad_event'],
-      ['an empty type', { event_type: '' }, 'bad_event'],
-      ['a type that is no text', { event_type: 5 }, 'bad_event'],
-      ['a type of 129 characters', { event_type: 'x'.repeat(129) }, 'bad_event'],
-      ['a type that no store keeps to the letter', { event_type: 'a\u0000b' }, 'bad_event'],
-      ['a type with half a character', { event_type: 'a\ud83c' }, 'bad_event'],
-      ['an empty content type', { event_type: 'x', content_type: '' }, 'bad_event'],
-      ['a source that is no text', { event_type: 'x', agent_source: null }, 'bad_event'],
-      ['an empty part', { event_type: 'x', part: '' }, 'bad_event'],
-      ['a part with half a character', { event_type: 'x', part: '\udf31' }, 'bad_event'],
-      ['a cycle', { event_type: 'x', event_data: cycle }, 'bad_event'],
-      ['a bigint', { event_type: 'x', event_data: 1n }, 'bad_event'],
-      ['a function', { event_type: 'x', event_data: () => 1 }, 'bad_event'],
-      ['metadata with a cycle', { event_type: 'x', event_metadata: cycle }, 'bad_event'],
-      [
-        'data of 256 KiB and a byte',
-        { event_type: 'x', event_data: 'x'.repeat(256 * 1024 - 1) },
-        'event_too_large',
-      ],
-      [
-        'data of 256 KiB in characters and more in bytes',
-        { event_type: 'x', event_data: 'ä'.repeat(131_072) },
-        'event_too_large',
-      ],
-      [
-        'metadata of more than 256 KiB',
-        { event_type: 'x', event_metadata: { x: 'x'.repeat(262_144) } },
-        'event_too_large',
-      ],
-    ]
-    for (const [name, event, code] of cases) {
-      it(`(${name}) throws at once and takes nothing`, async () => {
-        session.message('before')
-        assert.throws(
-          () => session.emit(event as Draft),
-          (error) => error instanceof LoomiError && error.code === code && error.message.endsWith('.'),
-        )
-        session.message('after')
-        await session.end()
-        const rows = await rowsOf(world.store)
-        assert.deepEqual(
-          rows.map(({ n }) => n),
-          [1, 2, 3],
-        )
-      })
-    }
-
-    it('says what else to call for data that is no text', () => {
-      assert.throws(() => session.message({} as string), /emit\(\{ event_type, event_data \}\)/)
-      assert.throws(() => session.user(undefined as unknown as string), LoomiError)
-    })
-
-    it('takes exactly 256 KiB', async () => {
-      session.emit({ event_type: 'x', event_data: 'x'.repeat(256 * 1024 - 2) })
-      await session.end()
-      assert.equal((await rowsOf(world.store))[0]?.event_data.length, 256 * 1024)
-      assert.deepEqual(world.reports, [])
-    })
-  })
-
   describe('read', () => {
     it('gives the log in order with a cursor each, counting what was emitted so far', async () => {
       session.message('a', { part: 'm' })
@@ -284,83 +218,6 @@ describe('a session', () => {
         )
       }
     })
-  })
-
-  describe('while the store fails', () => {
-    /** A store whose appends fail `times` times, before or after they are done. */
-    function failing(times: number, when: 'before' | 'after'): { world: World; failed: () => number } {
-      const store = openSqlite(':memory:')
-      let failed = 0
-      const flaky = storeWith(store, {
-        append: async (ref, events) => {
-          if (failed < times && when === 'before') {
-            failed++
-            throw new LoomiError('store_busy', 'Busy.')
-          }
-          const result = await store.append(ref, events)
-          if (failed < times) {
-            failed++
-            throw new Error('The answer got lost.')
-          }
-          return result
-        },
-      })
-      return { world: makeWorld({ store: flaky }), failed: () => failed }
-    }
-
-    for (const when of ['before', 'after'] as const) {
-      it(`loses nothing, adds nothing twice and keeps the order (failing ${when} the commit)`, async () => {
-        const { world, failed } = failing(6, when)
-        const agent = world.loomi.session(REF)
-        for (let i = 0; i < 100; i++) {
-          agent.message(`${i} `, { part: 'm' })
-          if (i % 10 === 0) agent.emit({ event_type: 'tick', event_data: i })
-          if (i % 25 === 0) await world.clock.advance(30)
-        }
-        const ended = agent.end()
-        await world.clock.advance(30_000)
-        await ended
-        const rows = await rowsOf(world.store)
-        const parts = rows
-          .filter(({ part_id }) => part_id !== null)
-          .map(({ event_data }) => JSON.parse(event_data) as string)
-        assert.equal(parts.join(''), Array.from({ length: 100 }, (_, i) => `${i} `).join(''))
-        const ticks = rows
-          .filter(({ event_type }) => event_type === 'tick')
-          .map(({ event_data }) => Number(event_data))
-        assert.deepEqual(ticks, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90])
-        assert.equal(failed(), 6)
-        assert.equal(world.reports.length, 6)
-        assert.equal(world.reports[0]?.error.code, when === 'before' ? 'store_busy' : 'internal')
-      })
-    }
-
-    it('emits without waiting, and end() waits', async () => {
-      const { world } = failing(3, 'before')
-      const agent = world.loomi.session(REF)
-      let ended = false
-      agent.message('a')
-      void agent.end().then(() => (ended = true))
-      await settle()
-      assert.equal(ended, false)
-      await world.clock.advance(10_000)
-      assert.equal(ended, true)
-    })
-  })
-
-  it('goes on after a reporter that throws', async (t) => {
-    const console = t.mock.method(globalThis.console, 'error', () => undefined)
-    const { loomi, store } = makeWorld({
-      onEvent: () => {
-        throw new Error('The reporter is broken.')
-      },
-    })
-    await store.append(REF, [newEvent(1)])
-    const stranger = loomi.session({ ...REF, userId: 'eve' })
-    stranger.message('x')
-    await stranger.end()
-    assert.equal(stranger.refused?.code, 'not_owner')
-    assert.equal(console.mock.callCount(), 1)
   })
 })
 

@@ -181,6 +181,12 @@ export function storeContract(
         assert.deepEqual(added.map(keyOf), ['run-2/3', 'run-1/6'])
       })
 
+      it('remembers the highest n of a batch, whatever its order', async () => {
+        const ref = fresh()
+        await append(ref, [newEvent(5), newEvent(3)])
+        assert.equal(await store.runHigh(ref, 'run-1'), 5)
+      })
+
       it('counts a run of the same name in another session for itself', async () => {
         const [one, two] = [fresh(), fresh()]
         await append(one, newEvents(1, 3))

@@ -175,6 +175,21 @@ export async function request(loomi: Loomi, path: string, init: RequestInit = {}
   return loomi.fetch(new Request(url, init))
 }
 
+/** Asks for both endpoints with the same headers. */
+export async function askBoth(
+  loomi: Loomi,
+  headers: Record<string, string>,
+  { sessionId, userId } = REF,
+): Promise<[Response, Response]> {
+  const stream = await request(loomi, `/stream/${sessionId}?after=0&user_id=${userId}`, { headers })
+  const heartbeat = await request(loomi, '/heartbeat', {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ user_id: userId, session_id: sessionId }),
+  })
+  return [stream, heartbeat]
+}
+
 /** Sends a beat; with defaults for user and session. */
 export async function beat(loomi: Loomi, fields: Partial<HeartbeatBody> = {}): Promise<HeartbeatAnswer> {
   const body = JSON.stringify({ user_id: REF.userId, session_id: REF.sessionId, ...fields })
