@@ -6,7 +6,7 @@
 import { Hono } from 'hono'
 import { assetReader } from './assets.ts'
 import type { Authorize } from './authorize.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, sleep, systemClock } from './clock.ts'
 import { LoomiError, toLoomiError } from './errors.ts'
 import { Log, nameOf } from './log.ts'
 import { type Presence, PresenceBook } from './presence.ts'
@@ -30,6 +30,8 @@ const BROWSER_FILES = new URL(
   import.meta.url.endsWith('.ts') ? '../dist/browser/' : '../browser/',
   import.meta.url,
 )
+
+const CLOSE_MS = 5000
 
 /** What a client can send or hold. */
 export interface Limits {
@@ -80,7 +82,10 @@ export interface Loomi {
   session(ref: { readonly sessionId: string; readonly userId: string; readonly runId?: string }): Session
   /** When a user was last heard of in a session, null when never. */
   presence(ref: SessionRef): Promise<Presence | null>
-  /** Stores what is pending, ends every stream, and lets go of the store when it was given as a URL. */
+  /**
+   * Stores what is pending, ends every stream, and lets go of the store when it was given as a URL. A store that fails is
+   * waited for no longer than 5 s.
+   */
   close(): Promise<void>
 }
 
@@ -143,7 +148,9 @@ export function createLoomi(options: LoomiOptions): Loomi {
     },
     presence: (ref) => presence.get(ref),
     async close() {
-      await Promise.all([...writers.values()].map((writer) => writer.flush()))
+      const flushed = Promise.all([...writers.values()].map((writer) => writer.flush()))
+      // A store that fails must not keep a process from ending.
+      await Promise.race([flushed, sleep(clock, CLOSE_MS)])
       streams.close()
       log.close()
       await presence.flush()

@@ -4,8 +4,10 @@
  * @module
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { type ChunkReader, detectAdapter } from '../adapters/adapter.ts'
 import { LoomiError } from '../errors.ts'
 import { createLoomi } from '../loomi.ts'
+import type { Session } from '../session.ts'
 import { openStore } from '../stores/open.ts'
 import { CliError, DEFAULT_STORE, idFlag, readFlags } from './flags.ts'
 
@@ -29,13 +31,26 @@ export async function feed(args: string[]): Promise<void> {
   const loomi = createLoomi({ store })
   try {
     const session = loomi.session({ sessionId, userId, ...(runId !== undefined && { runId }) })
-    const { error } = await session.record(chunks(perSecond))
+    await feedSession(session, chunks(perSecond))
     if (session.refused) throw session.refused
-    if (error) throw error
   } finally {
     await loomi.close()
     await store.close()
   }
+}
+
+/**
+ * As `session.record` does, but a stream that breaks leaves its run open: mended and fed again under the same run, it
+ * goes on where it broke.
+ */
+async function feedSession(session: Session, source: AsyncIterable<unknown>): Promise<void> {
+  let reader: ChunkReader | null = null
+  for await (const chunk of source) {
+    reader ??= detectAdapter(chunk)()
+    session.emitChunk(reader.read(chunk))
+  }
+  session.emitChunk(reader?.finish() ?? [])
+  await session.end()
 }
 
 async function* chunks(perSecond: number): AsyncGenerator {
@@ -49,7 +64,7 @@ async function* chunks(perSecond: number): AsyncGenerator {
     } catch (error) {
       throw new LoomiError(
         'bad_request',
-        `Line ${number} is not JSON. Give one JSON chunk a line; what came before it is stored.`,
+        `Line ${number} is not JSON. Give one JSON chunk a line; what came before it is stored. Mended and fed again under the same --run, the rest is added.`,
         { cause: error },
       )
     }

@@ -106,7 +106,7 @@ export async function answer(session: Session, question: string, { paceMs = 12 }
   session.emit({ event_type: 'tool_call', event_data: { name: 'search', arguments: { length: question.length } } })
   await delay(paceMs * 5)
   session.emit({ event_type: 'tool_result', event_data: { found: 2 } })
-  session.thought('Two of them are <b>quiet</b>.')
+  session.thought(`${question} Two are <b>quiet</b>: ${question.length}.`)
   await speak('message', 'm2', 60)
   await session.end()
 

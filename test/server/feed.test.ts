@@ -188,13 +188,21 @@ describe('loomi-recovery feed', { timeout: 60_000 }, () => {
     assert.equal((await viewed(session)).message, 'ab')
   })
 
-  it('says which line is no JSON, ends with 1, and what came before it is stored', async () => {
+  it('says which line is no JSON and ends with 1; mended and fed again under the same run it adds just the rest', async () => {
     const session = newSession()
-    const { code, err } = await feed(session, [line('kept'), '{"choices": [', line('not read')])
+    const broken = [line('kept '), '{"choices": [', line('not read')]
+    const { code, err } = await feed(session, broken, ['--run', 'r'])
     assert.equal(code, 1)
     assert.match(err, /Line 2 is not JSON\. Give one JSON chunk a line; what came before it is stored\./)
-    assert.equal((await viewed(session)).message, 'kept')
-    assert.equal((await rows(session)).at(-1)?.content_type, 'failed')
+    assert.equal((await viewed(session)).message, 'kept ')
+    assert.deepEqual(
+      (await rows(session)).filter(({ event_type }) => event_type === 'run_end'),
+      [],
+    )
+    const mended = await feed(session, [broken[0]!, line('mended '), broken[2]!], ['--run', 'r'])
+    assert.equal(mended.code, 0, mended.err)
+    assert.equal((await viewed(session)).message, 'kept mended not read')
+    assert.equal((await rows(session)).at(-1)?.content_type, 'complete')
   })
 
   it('says that a form is not known', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
 import type { Session } from '../../server/session.ts'
-import { makeWorld, REF, rowsOf, type World } from './support.ts'
+import { makeWorld, REF, rowsOf, storeWith, type World } from './support.ts'
 
 describe('a session', () => {
   let world: World
@@ -218,6 +218,19 @@ describe('a session', () => {
         )
       }
     })
+  })
+
+  it('is not waited for longer than 5 s by close() while the store fails', async () => {
+    const { store } = makeWorld()
+    const failing = storeWith(store, { append: () => Promise.reject(new LoomiError('store_failed', 'no')) })
+    const { loomi, clock } = makeWorld({ store: failing })
+    loomi.session(REF).message('pending')
+    let closed = false
+    const closing = loomi.close().then(() => (closed = true))
+    await clock.advance(4999)
+    assert.equal(closed, false)
+    await clock.advance(1)
+    await closing
   })
 })
 
