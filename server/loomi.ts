@@ -150,7 +150,9 @@ export function createLoomi(options: LoomiOptions): Loomi {
     async close() {
       const flushed = Promise.all([...writers.values()].map((writer) => writer.flush()))
       // A store that fails must not keep a process from ending.
-      await Promise.race([flushed, sleep(clock, CLOSE_MS)])
+      const enough = new AbortController()
+      await Promise.race([flushed, sleep(clock, CLOSE_MS, enough.signal)])
+      enough.abort()
       streams.close()
       log.close()
       await presence.flush()

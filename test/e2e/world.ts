@@ -103,7 +103,10 @@ export async function answer(session: Session, question: string, { paceMs = 12 }
   await speak('thought', 't', 40)
   session.emit({ event_type: 'plan', event_data: { steps: ['look', 'choose', 'tell'] } })
   await speak('message', 'm1', 50)
-  session.emit({ event_type: 'tool_call', event_data: { name: 'search', arguments: { length: question.length } } })
+  session.emit({
+    event_type: 'tool_call',
+    event_data: { name: 'search', arguments: { length: question.length } },
+  })
   await delay(paceMs * 5)
   session.emit({ event_type: 'tool_result', event_data: { found: 2 } })
   session.thought(`${question} Two are <b>quiet</b>: ${question.length}.`)

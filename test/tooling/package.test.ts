@@ -51,7 +51,7 @@ describe('the npm package', () => {
   })
 
   it('holds no test, no script and no private file', () => {
-    const folders = /^(?:dist|migrations|server|elements|sw)\//
+    const folders = /^(?:dist|migrations|server|elements|sw|demo)\//
     const single = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
     assert.deepEqual(
       files.filter((file) => !folders.test(file) && !single.includes(file)),
