@@ -41,7 +41,7 @@ export function labelOf(indication: Indication, strings: Strings): string {
 /** The pill for an indication; nothing for `none` and in the corner `none`. */
 export function indicatorTemplate(
   indication: Indication,
-  corner: string,
+  corner: Corner,
   strings: Strings,
   actions: IndicatorActions,
 ): TemplateResult | typeof nothing {

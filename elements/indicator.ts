@@ -18,23 +18,26 @@ export const PATIENCE_MS = 1000
 export type Indication =
   | { readonly kind: 'none' }
   | { readonly kind: 'catching-up'; readonly missed: number; readonly caughtUp: number }
-  | { readonly kind: 'caught-up'; readonly missed: number }
+  | { readonly kind: 'caught-up' }
   | { readonly kind: 'reconnecting' }
   | { readonly kind: 'elsewhere' }
   | { readonly kind: 'offline' }
   | { readonly kind: 'failed'; readonly message: string }
 
+/** What the controller asks its element. */
+type IndicatorHost = ReactiveControllerHost & Pick<HTMLElement, 'isConnected'>
+
 const NONE: Indication = { kind: 'none' }
 
 /** Follows the snapshots of a view and keeps the times. */
 export class IndicatorController implements ReactiveController {
-  readonly #host: ReactiveControllerHost
+  readonly #host: IndicatorHost
   readonly #clock: Clock
   #snapshot: Snapshot | null = null
-  #caughtUp: { readonly missed: number; readonly timer: unknown } | null = null
+  #caughtUp: { readonly timer: unknown } | null = null
   #trouble: { patient: boolean; readonly timer: unknown } | null = null
 
-  constructor(host: ReactiveControllerHost, clock: Clock = systemClock) {
+  constructor(host: IndicatorHost, clock: Clock = systemClock) {
     this.#host = host
     this.#clock = clock
     host.addController(this)
@@ -48,15 +51,14 @@ export class IndicatorController implements ReactiveController {
     if (state === 'failed') return { kind: 'failed', message: snapshot.error?.message ?? '' }
     if (state === 'replaying' && missed > 0) return { kind: 'catching-up', missed, caughtUp }
     if (this.#trouble && !this.#trouble.patient) return troubleOf(snapshot)
-    if (this.#caughtUp) return { kind: 'caught-up', missed: this.#caughtUp.missed }
+    if (this.#caughtUp) return { kind: 'caught-up' }
     return NONE
   }
 
-  /** Takes the newest snapshot; null when there is no view any more. */
-  follow(snapshot: Snapshot | null): void {
+  /** Takes the newest snapshot. */
+  follow(snapshot: Snapshot): void {
     this.#snapshot = snapshot
-    if (snapshot === null) this.hostDisconnected()
-    else if (isTrouble(snapshot)) this.#beginTrouble()
+    if (isTrouble(snapshot)) this.#beginTrouble()
     else this.#endTrouble()
   }
 
@@ -68,15 +70,19 @@ export class IndicatorController implements ReactiveController {
       this.#caughtUp = null
       this.#host.requestUpdate()
     }, CAUGHT_UP_MS)
-    this.#caughtUp = { missed, timer }
+    this.#caughtUp = { timer }
     this.#host.requestUpdate()
   }
 
   hostConnected(): void {}
 
   hostDisconnected(): void {
-    this.#forgetCaughtUp()
-    this.#endTrouble()
+    // A move within the document is a removal and an insertion: only what comes after both counts.
+    queueMicrotask(() => {
+      if (this.#host.isConnected) return
+      this.#forgetCaughtUp()
+      this.#endTrouble()
+    })
   }
 
   #beginTrouble(): void {

@@ -6,6 +6,7 @@
 import { html, LitElement, type CSSResultGroup, type PropertyValues, type TemplateResult } from 'lit'
 import { property } from 'lit/decorators.js'
 import { DEFAULT_BASE, type LoomiEvent, type ResetReason } from '../server/protocol.ts'
+import { forgetDevice } from '../sw/index.ts'
 import { pageAnnouncer } from './announcer.ts'
 import type { Item, Notice, Shown, Snapshot } from './client/index.ts'
 import { LoomiErrorEvent, LoomiGapEvent, LoomiReplayEvent } from './events.ts'
@@ -124,6 +125,7 @@ export class LoomiRecovery extends LitElement {
     settings: () => this.#settings(),
     paused: () => this.paused,
     changed: () => this.#changed(),
+    rendered: () => this.updateComplete,
     beforeShow: (shown) => this.#admit(shown),
     notice: (notice) => this.#notice(notice),
     reset: (reason) => this.#reset(reason),
@@ -133,6 +135,11 @@ export class LoomiRecovery extends LitElement {
   #resets: readonly (string | null)[] = []
   #isShown = false
   #announced = ''
+
+  constructor() {
+    super()
+    markState(this.#internals, null, this.#snapshot.state)
+  }
 
   /** @internal What is shown now. */
   get snapshot(): Snapshot {
@@ -156,7 +163,9 @@ export class LoomiRecovery extends LitElement {
 
   /** For signing out: disconnects, empties the transcript and drops what this device keeps about the user. */
   async forget(): Promise<void> {
+    const { userId } = this
     await this.#view.forget()
+    if (userId) await forgetDevice(userId)
   }
 
   /**

@@ -58,11 +58,6 @@ export class Projection {
     if (this.#entries.size > items.length) this.#sweep(new Set(items.map((item) => item.id)))
   }
 
-  /** Takes all children away again and forgets how items were drawn. */
-  clear(): void {
-    this.#sweep(new Set())
-  }
-
   #project(
     item: Item,
     renderers: Renderers,
@@ -118,10 +113,17 @@ function templatesOf(host: HTMLElement): ReadonlyMap<string, HTMLTemplateElement
 function cloneInto(wrapper: HTMLElement, template: HTMLTemplateElement): (item: Item) => void {
   let update: ((item: Item) => void) | null = null
   return (item) => {
-    if (update) return update(item)
-    const clone = bindClone(template, item)
-    update = clone.update
-    wrapper.append(clone.content)
+    try {
+      if (update) return update(item)
+      const clone = bindClone(template, item)
+      update = clone.update
+      wrapper.replaceChildren(clone.content)
+    } catch (error) {
+      // Data that can't be printed cost no more than a renderer's mistake does.
+      reportError(error)
+      update = null
+      wrapper.replaceChildren(item.text)
+    }
   }
 }
 

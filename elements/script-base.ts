@@ -16,5 +16,5 @@ export function scriptBase(document: Document): string | null {
 }
 
 function isOurs(source: string): boolean {
-  return source !== '' && new URL(source).pathname.endsWith('/loomi-recovery.js')
+  return URL.canParse(source) && new URL(source).pathname.endsWith('/loomi-recovery.js')
 }

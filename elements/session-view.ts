@@ -5,7 +5,7 @@
  */
 import { startHeartbeat, type Heartbeat } from '../sw/index.ts'
 import { RecoveryClient, type ClientOptions, type Notice, type Shown, type Snapshot } from './client/index.ts'
-import type { ResetReason } from '../server/protocol.ts'
+import type { Cursor, HeartbeatAnswer, ResetReason } from '../server/protocol.ts'
 import { listenToPage, tabState } from './page-signals.ts'
 
 /** Fetches a credential; `renew` after the server has refused the last one. */
@@ -30,6 +30,8 @@ export interface SessionSettings {
 export interface SessionHooks {
   /** The snapshot is another one. */
   readonly changed: () => void
+  /** Resolves when the snapshot is on the page. */
+  readonly rendered: () => Promise<unknown>
   /** An event is about to be shown; false keeps it out. */
   readonly beforeShow: (shown: Shown) => boolean
   readonly notice: (notice: Notice) => void
@@ -65,12 +67,16 @@ export class SessionView {
       instant: () => matchMedia('(prefers-reduced-motion: reduce)').matches,
       getSeen: async () => (await this.#heartbeat?.getDisplayed()) ?? null,
       beforeShow: hooks.beforeShow,
-      onDisplayed: (cursor) => this.#heartbeat?.displayed(cursor),
+      onDisplayed: (cursor) => this.#displayed(cursor),
       onNotice: hooks.notice,
       onReset: hooks.reset,
     }
     this.#client = new RecoveryClient(options)
-    this.#unsubscribe = this.#client.subscribe(hooks.changed)
+    this.#unsubscribe = this.#client.subscribe(() => {
+      // Who is refused the stream is no viewer of it, and the server need not hear so every five seconds.
+      if (this.snapshot.state === 'failed') this.#heartbeat?.stop()
+      hooks.changed()
+    })
   }
 
   get snapshot(): Snapshot {
@@ -109,17 +115,34 @@ export class SessionView {
 
   /** Tries again at once, if it is not connected. */
   retry(): void {
-    if (this.#running) this.#client.connect()
-    else this.start()
+    if (!this.#running) return this.start()
+    if (this.snapshot.state === 'failed') this.#heartbeat = this.#beat()
+    this.#client.connect()
   }
 
   showAll(): void {
     this.#client.showAll()
   }
 
-  /** Drops what this device keeps about the user. */
+  /** Drops what this device keeps about the user, and what is on its way there. */
   async forget(): Promise<void> {
     await this.#heartbeat?.forget()
+  }
+
+  #displayed(cursor: Cursor): void {
+    const heartbeat = this.#heartbeat
+    // A rendering that fails is told by its element; then nothing was displayed.
+    this.#hooks.rendered().then(
+      () => heartbeat?.displayed(cursor),
+      () => {},
+    )
+  }
+
+  #answered({ latest_event_id }: HeartbeatAnswer): void {
+    if (this.snapshot.state !== 'complete') return this.#client.noteBeat(latest_event_id)
+    // Nothing will come any more: one last beat tells what was displayed.
+    this.#heartbeat?.setState('paused')
+    this.#heartbeat?.stop()
   }
 
   #beat(): Heartbeat | null {
@@ -135,7 +158,7 @@ export class SessionView {
       credentials,
       getToken,
       ...(heartbeatMs !== null && { heartbeatMs }),
-      onBeat: (answer) => this.#client.noteBeat(answer.latest_event_id),
+      onBeat: (answer) => this.#answered(answer),
       onError: ({ code, message }) => this.#hooks.notice({ type: 'error', code, message }),
     })
   }

@@ -4,10 +4,10 @@
  * @module
  */
 
-/** Takes `before` away and sets `after`. */
-export function markState(internals: ElementInternals | null, before: string, after: string): void {
+/** Takes `before` away, null at the start, and sets `after`. */
+export function markState(internals: ElementInternals | null, before: string | null, after: string): void {
   try {
-    internals?.states?.delete(before)
+    if (before !== null) internals?.states?.delete(before)
     internals?.states?.add(after)
   } catch {
     // Engines before 2024 take only words with two dashes; they know no `:state()` either.

@@ -106,8 +106,18 @@ function itemTemplate(item: Item, slot: string | null, strings: Strings): Templa
     ?data-unseen=${item.unseen}
     ?data-open=${!item.done}
   >
-    ${slot === null ? LOOKS[kind](item, strings) : html`<slot name=${slot}></slot>`}
+    ${slot === null ? lookOf(kind, item, strings) : html`<slot name=${slot}></slot>`}
   </div>`
+}
+
+/** An item that can't be drawn must not cost the others; its text is better than nothing. */
+function lookOf(kind: Kind, item: Item, strings: Strings): TemplateResult | string {
+  try {
+    return LOOKS[kind](item, strings)
+  } catch (error) {
+    reportError(error)
+    return item.text
+  }
 }
 
 const LOOKS: Record<Kind, (item: Item, strings: Strings) => TemplateResult> = {
@@ -168,14 +178,16 @@ function fieldsOf(data: Json | undefined): { readonly [name: string]: Json } {
     : {}
 }
 
-/** One line of a value, fields as `name: value`; long ones are cut, for this is a hint and not a debugger. */
+/** One line of a value, fields as `name: value`; long and deep ones are cut, for this is a hint and not a debugger. */
 function compact(data: Json): string {
+  if (data === null) return ''
+  const shallow = cutBelow(MAX_DEPTH, data)
   const line =
-    typeof data === 'object' && data !== null && !Array.isArray(data)
-      ? Object.entries(data)
-          .map(([name, value]) => `${name}: ${inline(value as Json)}`)
+    typeof shallow === 'object' && !Array.isArray(shallow)
+      ? Object.entries(fieldsOf(shallow))
+          .map(([name, value]) => `${name}: ${inline(value)}`)
           .join(' · ')
-      : inline(data)
+      : inline(shallow)
   return line.length > MAX_COMPACT ? `${line.slice(0, MAX_COMPACT).toWellFormed()}…` : line
 }
 
@@ -184,4 +196,15 @@ function inline(data: Json): string {
   return typeof data === 'string' ? data : JSON.stringify(data)
 }
 
+/** Data may be nested deeper than recursion, here or in `JSON.stringify`, can follow. */
+function cutBelow(depth: number, data: Json): Json {
+  if (typeof data !== 'object' || data === null) return data
+  if (depth === 0) return '…'
+  if (Array.isArray(data)) return data.map((value: Json) => cutBelow(depth - 1, value))
+  return Object.fromEntries(
+    Object.entries(fieldsOf(data)).map(([name, value]) => [name, cutBelow(depth - 1, value)]),
+  )
+}
+
 const MAX_COMPACT = 300
+const MAX_DEPTH = 4

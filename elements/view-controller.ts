@@ -5,6 +5,7 @@
  */
 import type { ReactiveController, ReactiveControllerHost } from 'lit'
 import type { Snapshot } from './client/index.ts'
+import { forgetDevice } from '../sw/index.ts'
 import { SessionView, type SessionHooks, type SessionSettings } from './session-view.ts'
 
 /** What the controller asks its element. */
@@ -48,14 +49,15 @@ export class ViewController implements ReactiveController {
     this.#view?.showAll()
   }
 
-  /** Disconnects, empties the transcript and drops what the device keeps about the user. */
+  /** Disconnects, empties the transcript and drops what the view's heartbeat keeps on the device. */
   async forget(): Promise<void> {
-    const settings = this.#owner.settings()
-    const view = this.#view ?? (settings && new SessionView(settings, this.#owner))
+    const view = this.#view
+    const { userId = null } = this.#owner.settings() ?? {}
     this.#wanted = false
     this.#replace(null)
-    view?.close()
+    // What the heartbeat still has on its way must not come after.
     await view?.forget()
+    if (userId !== null) await forgetDevice(userId)
   }
 
   hostConnected(): void {

@@ -12,6 +12,7 @@ import {
   type TabState,
 } from '../server/protocol.ts'
 import { within } from './clock.ts'
+import { Credential } from './credential.ts'
 import { Displayed } from './displayed.ts'
 import type { BeatSettings } from './messages.ts'
 import { postBeat, type BeatError } from './post-beat.ts'
@@ -73,13 +74,13 @@ class PageHeartbeat implements Heartbeat {
   readonly #settings: BeatSettings
   readonly #base: URL
   readonly #displayed: Displayed
+  readonly #credential: Credential
   readonly #stopped = new AbortController()
   readonly #reported = new Set<string>()
   #registration: ServiceWorkerRegistration | null = null
   #pulse: Pulse | null = null
   #rung: Rung | null = null
   #state: TabState = document.visibilityState === 'hidden' ? 'hidden' : 'visible'
-  #token: string | null = null
 
   constructor(options: HeartbeatOptions) {
     const { userId, sessionId, base = DEFAULT_BASE, heartbeatMs = DEFAULT_HEARTBEAT_MS } = options
@@ -93,6 +94,7 @@ class PageHeartbeat implements Heartbeat {
       heartbeatMs: heartbeatMs >= MIN_HEARTBEAT_MS ? heartbeatMs : DEFAULT_HEARTBEAT_MS,
       credentials: options.credentials ?? 'same-origin',
     }
+    this.#credential = new Credential(options.getToken, (error) => this.#report(error))
     this.#displayed = new Displayed({
       userId,
       sessionId,
@@ -149,7 +151,7 @@ class PageHeartbeat implements Heartbeat {
     if (!/^https?:$/.test(this.#base.protocol)) return this.#report(NO_BASE)
     const link = {
       settings: this.#settings,
-      getToken: (renew: boolean) => this.#getToken(renew),
+      getToken: (renew: boolean) => this.#credential.get(renew),
       onBeat: (answer: HeartbeatAnswer, rung: Rung) => this.#onBeat(answer, rung),
       onError: (error: BeatError) => this.#report(error),
       signal,
@@ -201,20 +203,11 @@ class PageHeartbeat implements Heartbeat {
         rung: 'page',
         state: this.#state,
       },
-      token: this.#token,
+      token: this.#credential.last,
       credentials,
       keepalive: true,
       fetch: globalThis.fetch.bind(globalThis),
     })
-  }
-
-  async #getToken(renew: boolean): Promise<string | null> {
-    try {
-      if (renew || this.#token === null) this.#token = (await this.#options.getToken?.(renew)) ?? null
-    } catch (error) {
-      this.#report({ code: 'token_failed', message: `getToken failed: ${String(error)}` })
-    }
-    return this.#token
   }
 
   #onBeat(answer: HeartbeatAnswer, rung: Rung): void {

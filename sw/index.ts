@@ -3,5 +3,6 @@
  *
  * @module
  */
+export { forgetDevice } from './forget-device.ts'
 export { startHeartbeat, type Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 export { installLoomi, type InstallOptions } from './worker-side/install.ts'

@@ -11,6 +11,11 @@ import type { Cursor, HeartbeatAnswer, Rung, TabState } from '../server/protocol
  */
 export const INTERVAL_HEADER = 'loomi-heartbeat-ms'
 
+/** The interval that a heartbeat worker's request tells; NaN when the request is none of a worker's. */
+export function intervalOf(request: Request): number {
+  return Number(request.headers.get(INTERVAL_HEADER) ?? NaN)
+}
+
 /** Response header by which the service worker signs its answers, so that the rung told is the one that was taken. */
 export const RUNG_HEADER = 'loomi-rung'
 

@@ -116,7 +116,10 @@ function errorOf(json: unknown, status: number): BeatError {
   }
 }
 
+/** Milliseconds that a `Retry-After` header asks for, in seconds or as a date; 0 when it is absent or senseless. */
 function retryAfterMs(header: string | null): number {
-  const seconds = Number(header ?? 0)
-  return seconds > 0 ? Math.min(seconds * 1000, MAX_INTERVAL_MS) : 0
+  if (header === null) return 0
+  const seconds = Number(header)
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.now()
+  return ms > 0 ? Math.min(ms, MAX_INTERVAL_MS) : 0
 }

@@ -33,7 +33,8 @@ let lastStart: Promise<unknown> = Promise.resolve()
 export async function startWorker(options: WorkerLinkOptions): Promise<Pulse | null> {
   const token = await options.getToken(false)
   const started = lastStart.then(() => start(options, token))
-  lastStart = started
+  // One that failed must not keep the next from its turn.
+  lastStart = started.catch(() => {})
   return started
 }
 

@@ -5,7 +5,7 @@
  */
 
 /** Milliseconds: the shortest wait. */
-export const MIN_BACKOFF_MS = 500
+const MIN_BACKOFF_MS = 500
 
 /** Milliseconds: the longest wait, unless the server asks for more. */
 export const MAX_BACKOFF_MS = 20_000

@@ -31,15 +31,10 @@ export class Nap {
     })
   }
 
-  /** Makes the wait last until {@link Nap.end} is called. */
-  prolong(): void {
-    if (this.#timer !== null) this.#clock.clearTimeout(this.#timer)
-    this.#timer = null
-  }
-
   /** Ends the wait, if there is one. */
   end(): void {
-    this.prolong()
+    if (this.#timer !== null) this.#clock.clearTimeout(this.#timer)
+    this.#timer = null
     this.#end?.()
     this.#end = null
   }

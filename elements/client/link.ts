@@ -4,10 +4,16 @@
  * @module
  */
 import { Attempt, type AttemptHost, type AttemptOptions, type Outcome } from './attempt.ts'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, MAX_BACKOFF_MS } from './backoff.ts'
 import { Nap } from './clock.ts'
 import { ConnectionError } from './connection.ts'
 import type { ClientError } from './types.ts'
+
+/** Codes of troubles in which no server had a part. */
+const UNREACHED = new Set(['network', 'silent'])
+
+/** Milliseconds of silence after which a stream is doubted while the device calls itself offline. */
+const OFFLINE_DOUBT_MS = 5000
 
 /** Milliseconds between two polls while something on the way holds streams back. */
 const POLL_MS = 2000
@@ -86,6 +92,7 @@ export class Link {
   #woken = false
   #retryMs = 0
   #lastHoleAt = -Infinity
+  #doubt: unknown = null
 
   constructor(host: LinkHost, options: LinkOptions) {
     this.#host = host
@@ -101,7 +108,7 @@ export class Link {
 
   /** Connects, again and again. Ends when stopped, when the session is complete or when trying is of no use. */
   async run(): Promise<void> {
-    let rest = this.#offline ? this.#goOffline() : 0
+    let rest: Rest = 0
     while (!this.#over) {
       if (rest !== 0 && !this.#woken) await this.#nap.take(rest)
       if (this.#over) return
@@ -114,6 +121,7 @@ export class Link {
   /** Ends this link for good; nothing that it still holds reaches the host. */
   stop(): void {
     this.#over = true
+    this.#options.clock.clearTimeout(this.#doubt)
     this.#attempt?.interrupt()
     this.#nap.end()
   }
@@ -134,15 +142,23 @@ export class Link {
     else if (this.#options.mode === 'stream') this.#attempt.interrupt()
   }
 
-  /** The device says that it has no network, or has it again. */
+  /**
+   * The device says that it has no network, or has it again. It may be wrong (a server on this machine, a VPN): what still
+   * brings something is left alone, and tries go on.
+   */
   setOffline(offline: boolean): void {
     this.#offline = offline
     this.#silences = 0
+    const { clock } = this.#options
+    clock.clearTimeout(this.#doubt)
+    const attempt = this.#attempt
     if (!offline) this.wake(false)
-    else if (this.#attempt) this.#attempt.interrupt()
-    else if (!this.#superseded) {
-      this.#nap.prolong()
-      this.#goOffline()
+    else if (attempt) {
+      this.#doubt = clock.setTimeout(() => {
+        if (this.#attempt === attempt && attempt.silentForMs >= OFFLINE_DOUBT_MS) attempt.interrupt()
+      }, OFFLINE_DOUBT_MS)
+    } else if (this.#status.state === 'waiting' && !this.#superseded) {
+      this.#set({ state: 'offline', retryAt: this.#status.retryAt })
     }
   }
 
@@ -168,7 +184,7 @@ export class Link {
       onRetry: (ms) => (this.#retryMs = ms),
     })
     this.#attempt = attempt
-    if (!quiet) this.#set({ state: 'connecting' })
+    if (!quiet) this.#set({ state: this.#offline ? 'offline' : 'connecting' })
     const outcome = await attempt.run()
     this.#attempt = null
     if (attempt.heard) {
@@ -188,7 +204,7 @@ export class Link {
         this.#set({ state: 'waiting', error: SUPERSEDED })
         return null
       case 'interrupted':
-        return this.#offline ? this.#goOffline() : 0
+        return 0
       case 'settled':
         return this.#settle()
       case 'hole':
@@ -239,16 +255,17 @@ export class Link {
 
   #wait({ code, message, retryAfterMs }: ConnectionError): Rest {
     const { clock, random } = this.#options
-    const ms = backoffMs(this.#failures++, random, Math.max(this.#retryMs, retryAfterMs))
-    const change = { attempt: this.#failures, error: { code, message } }
-    if (this.#offline) return this.#goOffline(change)
-    this.#set({ ...change, state: 'waiting', retryAt: clock.now() + ms })
+    // A server that answers is no sign of a missing network.
+    const offline = this.#offline && UNREACHED.has(code)
+    const backoff = backoffMs(this.#failures++, random, Math.max(this.#retryMs, retryAfterMs))
+    const ms = offline ? MAX_BACKOFF_MS : backoff
+    this.#set({
+      attempt: this.#failures,
+      error: { code, message },
+      state: offline ? 'offline' : 'waiting',
+      retryAt: clock.now() + ms,
+    })
     return ms
-  }
-
-  #goOffline(change: Partial<LinkStatus> = {}): Rest {
-    this.#set({ ...change, state: 'offline' })
-    return null
   }
 
   #end(change: Partial<LinkStatus>): Rest {

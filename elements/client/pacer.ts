@@ -61,6 +61,7 @@ class Schedule {
   readonly #replay: ReplayStartFrame
   readonly #pacing: Pacing
   #due: number | null = null
+  #step = 0
   #part: string | undefined
 
   constructor(replay: ReplayStartFrame, pacing: Pacing) {
@@ -75,11 +76,17 @@ class Schedule {
     this.#part = frame.part_id
     const rows = at.seq - (frame.from ?? at.seq) + 1
     if (this.#due === null) this.#due = this.#pacing.now()
-    else if (!sameItem) this.#due += Math.min(this.#pacing.replayMs, (this.#pacing.budgetMs * rows) / missed)
+    else if (!sameItem) {
+      this.#step = Math.min(this.#pacing.replayMs, (this.#pacing.budgetMs * rows) / missed)
+      this.#due += this.#step
+    }
     return this.rest()
   }
 
   rest(): number {
-    return (this.#due ?? 0) - this.#pacing.now()
+    const now = this.#pacing.now()
+    // Further ahead than a step and what is too short to wait for: the device's clock was set back.
+    if ((this.#due ?? 0) - now > this.#step + MIN_PAUSE_MS) this.#due = now + this.#step
+    return (this.#due ?? 0) - now
   }
 }

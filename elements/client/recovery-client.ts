@@ -12,6 +12,7 @@ import { streamHeaders, streamUrl } from './request.ts'
 import { Seen } from './seen.ts'
 import { Supply } from './supply.ts'
 import { canShareTabs } from './tabs.ts'
+import { Troubles } from './troubles.ts'
 import type { ClientOptions, ClientState, Clock, Notice, Signal, Snapshot } from './types.ts'
 import { View } from './view.ts'
 
@@ -38,6 +39,7 @@ export class RecoveryClient {
   readonly #callbacks: Callbacks
   readonly #view: View
   readonly #seen: Seen
+  readonly #troubles: Troubles
   readonly #subscribers = new Set<() => void>()
   #snapshot: Snapshot
   #supply: Supply | null = null
@@ -57,6 +59,7 @@ export class RecoveryClient {
     const callbacks = new Callbacks(options)
     this.#callbacks = callbacks
     this.#seen = new Seen((cursor) => callbacks.displayed(cursor))
+    this.#troubles = new Troubles((error) => callbacks.notice({ type: 'error', ...error }))
     const hooks = {
       visible: () => this.#visible,
       opened: () => this.#publish(),
@@ -108,7 +111,7 @@ export class RecoveryClient {
 
   /** Shows what is left of the current replay at once. */
   showAll(): void {
-    if (this.#view.stage !== 'replaying') return
+    if (this.#view.stage !== 'replaying' || this.#view.missed === this.#view.caughtUp) return
     this.#rush = true
     this.#supply?.hurry()
   }
@@ -139,6 +142,8 @@ export class RecoveryClient {
   noteBeat(latest: Cursor | null): void {
     const behind = this.#snapshot.state === 'live' && latest !== null && this.#isBehind(latest)
     // What was new a beat ago must be here by now; what is new since may be on its way.
+    // A server that answers can be reached, whatever the device says.
+    if (this.#snapshot.state === 'offline') this.#supply?.wake(false)
     const stalled = behind && this.#behind !== null && this.#isBehind(this.#behind)
     this.#behind = behind && !stalled ? latest : null
     if (stalled) this.#supply?.refetch()
@@ -153,12 +158,13 @@ export class RecoveryClient {
     const {
       base = DEFAULT_BASE,
       sessionId,
-      userId = '',
+      userId,
       shareTabs = true,
       replayMs = 50,
       replayBudgetMs = 1200,
     } = this.#options
-    const shares = shareTabs && canShareTabs()
+    // Tabs that do not name their user may have credentials of two.
+    const shares = shareTabs && userId !== undefined && canShareTabs()
     const supply: Supply = new Supply(
       this.#view,
       {
@@ -168,7 +174,8 @@ export class RecoveryClient {
         status: (status) => this.#supply === supply && this.#follow(status),
       },
       {
-        shareAs: shares ? `loomi:${base}:${userId}:${sessionId}` : null,
+        // JSON keeps the three apart: ids may hold any separator.
+        shareAs: shares ? JSON.stringify(['loomi', base, userId, sessionId]) : null,
         offline: this.#offline,
         credentials: this.#options.credentials ?? 'same-origin',
         // Looked up late: a page may replace its fetch after us.
@@ -196,16 +203,16 @@ export class RecoveryClient {
     }
     const seen = this.#seen.newest
     const place = { position: this.#view.position, after: history === 'none' ? (after ?? seen) : '0', seen }
-    const headers = await streamHeaders(getToken, renew, once ? null : place.position)
+    const headers = await streamHeaders(getToken, renew, once ? null : place.position, this.#clock)
     return { url: streamUrl(base, sessionId, userId, place, once), headers }
   }
 
   #follow(status: LinkStatus): void {
     this.#status = status
-    const { state, error } = status
+    const { state } = status
     if (state === 'complete' || state === 'failed') this.#supply = null
     this.#publish()
-    if (state === 'failed' && error) this.#callbacks.notice({ type: 'error', ...error })
+    this.#troubles.follow(status)
   }
 
   /** Restored rows come in one piece, unless that would keep them back for long. */
@@ -253,7 +260,8 @@ export class RecoveryClient {
   #state(): ClientState {
     const state = this.#status?.state ?? 'idle'
     if (state !== 'open') return state
-    return this.#view.stage === 'closed' ? 'connecting' : this.#view.stage
+    if (this.#view.stage !== 'closed') return this.#view.stage
+    return this.#offline ? 'offline' : 'connecting'
   }
 }
 

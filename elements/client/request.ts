@@ -5,7 +5,10 @@
  */
 import type { Cursor } from '../../server/protocol.ts'
 import { ConnectionError } from './connection.ts'
-import type { ClientOptions } from './types.ts'
+import type { ClientOptions, Clock } from './types.ts'
+
+/** Milliseconds that the app has for a token. */
+const TOKEN_MS = 10_000
 
 /** What a request says about the view and the device. */
 export interface Place {
@@ -27,8 +30,8 @@ export function streamUrl(
 ): string {
   const query = new URLSearchParams()
   if (once) query.set('follow', '0')
-  // A proxy may strip Last-Event-ID: what we have then comes again and is dropped.
-  const after = once ? (place.position ?? place.after) : (place.after ?? place.position)
+  // The place is in the address as well as in Last-Event-ID, which a proxy may strip.
+  const after = place.position ?? place.after
   if (after !== null) query.set('after', after)
   if (place.seen !== null) query.set('seen', place.seen)
   if (userId !== undefined) query.set('user_id', userId)
@@ -41,22 +44,30 @@ export async function streamHeaders(
   getToken: ClientOptions['getToken'],
   renew: boolean,
   lastEventId: Cursor | null,
+  clock: Clock,
 ): Promise<{ [name: string]: string }> {
   const headers: { [name: string]: string } = { Accept: 'text/event-stream' }
   if (lastEventId !== null) headers['Last-Event-ID'] = lastEventId
-  const token = await tokenFrom(getToken, renew)
+  const token = getToken ? await tokenFrom(getToken, renew, clock) : null
   if (token) headers.Authorization = `Bearer ${token}`
   return headers
 }
 
 async function tokenFrom(
-  getToken: ClientOptions['getToken'],
+  getToken: NonNullable<ClientOptions['getToken']>,
   renew: boolean,
+  clock: Clock,
 ): Promise<string | null | undefined> {
+  let timer: unknown
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = clock.setTimeout(() => reject(new Error('no answer within 10 s')), TOKEN_MS)
+  })
   try {
-    return await getToken?.(renew)
+    return await Promise.race([getToken(renew), tooLate])
   } catch (cause) {
     const message = `getToken failed (${cause instanceof Error ? cause.message : String(cause)}); it is asked again.`
     throw new ConnectionError('broken', 'token_failed', message, { cause })
+  } finally {
+    clock.clearTimeout(timer)
   }
 }

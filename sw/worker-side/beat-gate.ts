@@ -8,7 +8,7 @@
 import type { HeartbeatBody, TabState } from '../../server/protocol.ts'
 import { systemClock, within, type Clock } from '../clock.ts'
 import type { CursorStore } from '../cursor-store.ts'
-import { INTERVAL_HEADER, RUNG_HEADER } from '../messages.ts'
+import { intervalOf, RUNG_HEADER } from '../messages.ts'
 import { parseAnswer, parseJson } from '../post-beat.ts'
 import { DISPLAYED_WAIT_MS } from '../pulse.ts'
 
@@ -67,8 +67,11 @@ export class BeatGate {
    * since the last one, else with the last answer. Never rejects; no answer becomes a network error.
    */
   async answer(request: Request): Promise<Response> {
-    const body = parseJson(await request.text()) as HeartbeatBody
-    const heartbeatMs = Number(request.headers.get(INTERVAL_HEADER))
+    const text = await request.text()
+    const body = parseJson(text)
+    // What is no beat is the server's to answer.
+    if (!isBeat(body)) return this.#pass(request, text)
+    const heartbeatMs = intervalOf(request)
     const session = this.#sessionOf(body, request.headers.has('authorization'))
     this.#noteTab(session, body, heartbeatMs)
 
@@ -88,6 +91,10 @@ export class BeatGate {
       return reply
     })
     return toResponse(await session.pending)
+  }
+
+  #pass({ url, headers, credentials }: Request, body: string): Promise<Response> {
+    return this.#fetch(url, { method: 'POST', headers, credentials, body }).catch(() => Response.error())
   }
 
   /**
@@ -160,4 +167,10 @@ function toResponse(reply: Reply): Response {
   const headers: Record<string, string> = { 'content-type': 'application/json', [RUNG_HEADER]: 'sw' }
   if (reply.retryAfter !== null) headers['retry-after'] = reply.retryAfter
   return new Response(reply.text, { status: reply.status, headers })
+}
+
+function isBeat(body: unknown): body is HeartbeatBody {
+  if (typeof body !== 'object' || body === null) return false
+  const { user_id, session_id } = body as Record<string, unknown>
+  return typeof user_id === 'string' && typeof session_id === 'string'
 }

@@ -5,7 +5,7 @@
  */
 import { DEFAULT_BASE } from '../../server/protocol.ts'
 import { createCursorStore, type CursorStore } from '../cursor-store.ts'
-import { INTERVAL_HEADER, parseDisplayed } from '../messages.ts'
+import { intervalOf, parseDisplayed } from '../messages.ts'
 import { BeatGate } from './beat-gate.ts'
 import type { ListeningScope } from './scope.ts'
 
@@ -31,7 +31,7 @@ export function installLoomi(scope: ListeningScope, options: InstallOptions = {}
 
   scope.addEventListener('fetch', (event) => {
     const { request } = event
-    if (request.method !== 'POST' || request.url !== url || !request.headers.has(INTERVAL_HEADER)) return
+    if (request.method !== 'POST' || request.url !== url || !(intervalOf(request) > 0)) return
     event.stopImmediatePropagation()
     event.respondWith(gate.answer(request))
   })

@@ -127,6 +127,20 @@ describe('the pacer', () => {
     expect(times).to.deep.equal([0, 5000])
   })
 
+  for (const at of [0, 100]) {
+    it(`keeps its rhythm when the device's clock is set back an hour after ${at} ms`, async () => {
+      const setBack = (clock: FakeClock): Partial<Pacing> => {
+        const from = clock.now() + at
+        return { now: () => clock.now() - (clock.now() > from ? 3_600_000 : 0) }
+      }
+      const few = await paced([[start(6), ...events(1, 6)]], setBack)
+      expect(few.length).to.equal(6)
+      expect(Number.parseInt(few.at(-1)!)).to.be.within(150, 350)
+      const many = await paced([[start(1000), ...events(1, 1000)]], setBack)
+      expect(Number.parseInt(many.at(-1)!)).to.be.within(900, 1400)
+    })
+  }
+
   it('shows all at once when told at the start', async () => {
     expect(await paced([[start(3), ...events(1, 3)]], () => ({ instant: () => true }))).to.deep.equal([
       '0: 1 2 3',

@@ -64,10 +64,37 @@ describe('RecoveryClient, when a connection is lost', () => {
     expect(client.snapshot.retryAt).to.equal(clock.now() + 500)
     await reach('live')
     expect(server.asked[1]!.headers.get('last-event-id')).to.equal(server.cursor(3))
-    expect(server.asked[1]!.url.searchParams.get('after')).to.equal('0')
+    expect(server.asked[1]!.url.searchParams.get('after')).to.equal(server.cursor(3))
     expect(server.asked[1]!.url.searchParams.get('seen')).to.equal(server.cursor(3))
     expect(texts()).to.deep.equal(eventTexts(1, 5))
     expect(client.snapshot).to.include({ attempt: 0, retryAt: null, error: null, missed: 2, caughtUp: 2 })
+  })
+
+  it('gets what is new and no more also through a proxy that strips Last-Event-ID', async () => {
+    const server = serverWith(3)
+    let bytes = 0
+    const stripped: typeof fetch = async (input, init) => {
+      const headers = new Headers(init?.headers)
+      headers.delete('last-event-id')
+      const answer = await server.fetch(input, { ...init, headers })
+      bytes = 0
+      const count = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+        transform: (chunk, controller) => {
+          bytes += chunk.length
+          controller.enqueue(chunk)
+        },
+      })
+      return new Response(answer.body!.pipeThrough(count), answer)
+    }
+    const { reach, texts } = rig({ fetch: stripped }, server)
+    await reach('live')
+    const all = bytes
+    server.cutAll()
+    await reach('waiting')
+    server.append({})
+    await reach('live')
+    expect(texts()).to.deep.equal(eventTexts(1, 4))
+    expect(bytes).to.be.below(all)
   })
 
   it('does so also after a clean end, and waits at least as long as "retry" says', async () => {

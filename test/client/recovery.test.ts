@@ -98,6 +98,21 @@ describe('RecoveryClient, what it shows', () => {
     expect(still.client.snapshot).to.include({ state: 'live', caughtUp: 9 })
   })
 
+  it('paces the next replay when asked for all while it merely restores', async () => {
+    const server = serverWith(3)
+    const { client, clock, reach, texts } = rig({ getSeen: () => Promise.resolve(server.head) }, server)
+    const end = client.subscribe(() => client.snapshot.state === 'replaying' && client.showAll())
+    await reach('live')
+    end()
+    server.cutAll()
+    await reach('waiting')
+    server.append({}, {}, {}, {})
+    await reach('replaying')
+    await clock.advance(50)
+    expect(texts()).to.deep.equal(eventTexts(1, 5))
+    expect(client.snapshot).to.include({ missed: 4, caughtUp: 2 })
+  })
+
   it('continues the count of a replay that was interrupted', async () => {
     const { server, client, clock, notices, reach } = rig(
       { getSeen: () => Promise.resolve('e1-0') },

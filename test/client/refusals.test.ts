@@ -89,6 +89,44 @@ describe('RecoveryClient, what the server may refuse', () => {
     await reach('live')
   })
 
+  it('says once why it waits, and again after it was open', async () => {
+    const page = (): Response => new Response('<h1>Hotel</h1>', { headers: { 'content-type': 'text/html' } })
+    const { server, client, clock, reach, notices } = rig()
+    server.script.push(page, page, refuse(503, 'store_down'), page)
+    await clock.runUntil(() => client.snapshot.attempt === 4, 60_000)
+    const codes = (): string[] =>
+      notices.map((notice) => (notice.type === 'error' ? notice.code : notice.type))
+    expect(codes()).to.deep.equal(['not_a_stream', 'store_down'])
+    await reach('live')
+    server.script.push(page)
+    server.cutAll()
+    await clock.advance(500)
+    await reach('live')
+    expect(codes()).to.deep.equal(['not_a_stream', 'store_down', 'not_a_stream'])
+  })
+
+  it('says nothing of a network that is merely gone', async () => {
+    const { server, reach, notices } = rig()
+    server.script.push(() => Promise.reject(new TypeError('Failed to fetch')))
+    await reach('waiting')
+    await reach('live')
+    expect(notices).to.deep.equal([])
+  })
+
+  it('waits for a token at most 10 s, then asks again', async () => {
+    let times = 0
+    const getToken = (): Promise<string> => (++times === 1 ? new Promise(() => {}) : Promise.resolve('t'))
+    const { server, client, clock, reach, notices } = rig({ getToken })
+    await clock.advance(9999)
+    expect(client.snapshot.state).to.equal('connecting')
+    await clock.advance(1)
+    expect(client.snapshot).to.include({ state: 'waiting' })
+    expect(client.snapshot.error?.code).to.equal('token_failed')
+    await reach('live')
+    expect(server.asked.length).to.equal(1)
+    expect(notices.length).to.equal(1)
+  })
+
   it('is complete on 204', async () => {
     const { server, client, clock, reach } = rig()
     server.script.push(() => new Response(null, { status: 204 }))
@@ -130,6 +168,11 @@ describe('RecoveryClient behind a proxy that holds streams back', () => {
     await reach('live')
     expect(client.snapshot.polling).to.equal(true)
     expect(server.asked[2]!.url.searchParams.get('follow')).to.equal('0')
+    expect(
+      notices.map(
+        (notice) => notice.type === 'error' && [notice.code, /text\/event-stream/.test(notice.message)],
+      ),
+    ).to.deep.include(['stream_buffered', true])
     notices.length = 0
     server.append({})
     await clock.advance(2000)
@@ -159,13 +202,19 @@ describe('RecoveryClient behind a proxy that holds streams back', () => {
   })
 
   it('tries the stream again after five minutes, and at once when a poll fails', async () => {
-    const { server, client, clock, reach } = rig()
+    const { server, client, clock, reach, notices } = rig()
     server.script.push(never, never)
     await reach('live')
     expect(client.snapshot.polling).to.equal(true)
     await clock.advance(150 * 2000)
     expect(client.snapshot).to.include({ state: 'live', polling: false })
     expect(server.held.size).to.equal(1)
+    server.script.push(never, never)
+    server.cutAll()
+    await clock.runUntil(() => client.snapshot.polling, 60_000)
+    expect(notices.filter((notice) => 'code' in notice && notice.code === 'stream_buffered').length).to.equal(
+      1,
+    )
   })
 
   it('is not fooled by two slow connects that were far apart', async () => {

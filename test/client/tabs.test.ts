@@ -13,7 +13,7 @@ describe('RecoveryClient in several tabs', () => {
   let name: string
   beforeEach(() => {
     sessionId = `tabs-${++sessions}`
-    name = `loomi:/api/loomi:ada:${sessionId}`
+    name = JSON.stringify(['loomi', '/api/loomi', 'ada', sessionId])
   })
   afterEach(() => {
     for (const { client } of open) client.disconnect()
@@ -265,6 +265,38 @@ describe('RecoveryClient in several tabs', () => {
     await tab(server)
     await tab(server, { userId: 'eve' })
     expect(server.held.size).to.equal(2)
+  })
+
+  it('does not mix users and sessions whose ids read alike when put together', async () => {
+    const ours = serverWith(1)
+    const theirs = serverWith(1)
+    const one = await tab(ours, { userId: 'a', sessionId: `b:${sessionId}` })
+    const other = await tab(theirs, { userId: 'a:b', sessionId })
+    expect([ours.held.size, theirs.held.size]).to.deep.equal([1, 1])
+    ours.append({ event_data: 'private' })
+    await allShow(['e1', 'private'], one)
+    expect(other.texts()).to.deep.equal(['e1'])
+  })
+
+  it('shares nothing between tabs that do not name their user: their credentials may be of two', async () => {
+    const ours = serverWith(1)
+    const theirs = serverWith(0)
+    const anonymous = { userId: undefined } as unknown as ClientOptions
+    const one = await tab(ours, { ...anonymous, getToken: () => 'ada' })
+    const other = await tab(theirs, { ...anonymous, getToken: () => 'eve' })
+    expect([ours.held.size, theirs.held.size]).to.deep.equal([1, 1])
+    ours.append({ event_data: 'private' })
+    await allShow(['e1', 'private'], one)
+    expect(other.texts()).to.deep.equal([])
+  })
+
+  it('lets a follower that is told to be offline take what the leader brings', async () => {
+    const server = serverWith(1)
+    const tabs = [await tab(server), await tab(server)] as const
+    tabs[1].client.signal('offline')
+    server.append({})
+    await allShow(eventTexts(1, 2), ...tabs)
+    expect(tabs[1].client.snapshot.state).to.equal('live')
   })
 
   it('connects each tab by itself where locks are missing', async () => {

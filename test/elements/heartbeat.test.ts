@@ -1,7 +1,8 @@
-import { expect, waitUntil } from '@open-wc/testing'
+import { expect, fixtureSync, waitUntil } from '@open-wc/testing'
 import type { HeartbeatBody } from '../../server/protocol.ts'
-import type { LoomiRecovery } from '../../elements/index.ts'
-import type { FakeSession } from './fake-session.ts'
+import { LoomiRecovery } from '../../elements/index.ts'
+import { createCursorStore } from '../../sw/cursor-store.ts'
+import { FakeSession } from './fake-session.ts'
 import { aPage, cleanUp, open } from './harness.ts'
 
 const PATIENCE = { timeout: 10_000, interval: 50 }
@@ -18,6 +19,17 @@ function aBeatingPage(base: string): { readonly element: LoomiRecovery; readonly
 function aBase(): string {
   return `/loomi-${Math.random().toString(36).slice(2)}`
 }
+
+/** One whose rendering waits as long as a test wants. */
+class Held extends LoomiRecovery {
+  held: Promise<void> | null = null
+
+  protected override async scheduleUpdate(): Promise<void> {
+    await this.held
+    await super.scheduleUpdate()
+  }
+}
+Held.define('loomi-held')
 
 async function beats(base: string, sessionId: string | null): Promise<readonly HeartbeatBody[]> {
   const answer = await fetch(`${base}/control`)
@@ -63,6 +75,64 @@ describe('<loomi-recovery> beats', () => {
     expect(await count(leaving)).to.be.at.most(left + 1)
   })
 
+  it('of what is rendered, not of what is about to be', async () => {
+    const base = aBase()
+    const session = new FakeSession()
+    const element = fixtureSync<Held>('<loomi-held></loomi-held>')
+    Object.assign(element, { base, fetch: session.fetch, userId: 'ada', heartbeatMs: 100 })
+    await open(element)
+    const rendering = Promise.withResolvers<void>()
+    element.held = rendering.promise
+    session.say('message', 'Hello')
+    await waitUntil(() => element.snapshot.items.length === 1, 'an item', PATIENCE)
+    const sent = await beats(base, element.sessionId)
+    const displayed = async (): Promise<unknown> =>
+      (await beats(base, element.sessionId)).at(-1)?.last_event_id
+    await waitUntil(
+      async () => (await beats(base, element.sessionId)).length >= sent.length + 6,
+      'more beats',
+      PATIENCE,
+    )
+    expect(await displayed()).to.equal(undefined)
+    rendering.resolve()
+    await waitUntil(async () => (await displayed()) === element.snapshot.position, 'the cursor', PATIENCE)
+  })
+
+  for (const [how, end] of [
+    ['is complete', (session: FakeSession) => session.frame({ type: 'session_complete' }, 'e1-2-000000')],
+    ['was refused', (session: FakeSession) => refuse(session)],
+  ] as const) {
+    it(`no longer when the session ${how}`, async () => {
+      const base = aBase()
+      const { element, session } = aBeatingPage(base)
+      const { element: other } = aBeatingPage(base)
+      session.say('message', 'Hello')
+      await open(element)
+      await open(other)
+      const count = async ({ sessionId }: LoomiRecovery): Promise<number> =>
+        (await beats(base, sessionId)).length
+      await waitUntil(async () => (await count(element)) > 0 && (await count(other)) > 0, 'beats', PATIENCE)
+      end(session)
+      await waitUntil(() => /complete|failed/.test(element.snapshot.state), 'the end', PATIENCE)
+      const { position } = element.snapshot
+      if (how === 'is complete') {
+        const last = async (): Promise<HeartbeatBody | undefined> =>
+          (await beats(base, element.sessionId)).at(-1)
+        await waitUntil(async () => (await last())?.state === 'paused', 'a last beat', PATIENCE)
+        expect((await last())!.last_event_id).to.equal(position)
+      }
+      const [ended, others] = [await count(element), await count(other)]
+      await waitUntil(async () => (await count(other)) >= others + 6, 'beats of the other', PATIENCE)
+      // One may have been on its way.
+      expect(await count(element)).to.be.at.most(ended + 1)
+
+      if (how === 'is complete') return
+      session.refusal = null
+      element.connect()
+      await waitUntil(async () => (await count(element)) > ended + 1, 'beats again', PATIENCE)
+    })
+  }
+
   it('and leaves the device clean after forget()', async () => {
     const base = aBase()
     const { element: first, session } = aBeatingPage(base)
@@ -79,7 +149,32 @@ describe('<loomi-recovery> beats', () => {
     await first.forget()
     expect(await seenByNextPage(base, sessionId)).to.equal(null)
   })
+
+  for (const [when, paused] of [
+    ['was paused all the time', true],
+    ['has not been rendered yet', false],
+  ] as const) {
+    it(`never, and forget() leaves the device clean all the same, when it ${when}`, async () => {
+      const store = createCursorStore()
+      const user = `ada-${Math.random()}`
+      await store.put(user, 's-42', 'e1-1-aaaaaa')
+      const { element, session } = aPage()
+      Object.assign(element, { paused, userId: user, sessionId: 's-42' })
+      if (paused) await element.updateComplete
+      await element.forget()
+      expect(await store.get(user, 's-42')).to.equal(null)
+      store.close()
+      await element.updateComplete
+      expect(session.requests).to.deep.equal([])
+    })
+  }
 })
+
+/** The next connect is refused for good. */
+function refuse(session: FakeSession): void {
+  session.refusal = { status: 403, code: 'forbidden', message: 'Not yours.' }
+  session.cut()
+}
 
 /** What the next page of the same user and session tells the server to have been seen. */
 async function seenByNextPage(base: string, sessionId: string | null): Promise<string | null> {

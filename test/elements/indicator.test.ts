@@ -4,14 +4,24 @@ import { CAUGHT_UP_MS, IndicatorController, PATIENCE_MS } from '../../elements/i
 import type { Snapshot } from '../../elements/client/types.ts'
 import { aSnapshot, FakeClock } from './builders.ts'
 
-function anIndicator(): { indicator: IndicatorController; clock: FakeClock; updates: () => number } {
+interface Host extends ReactiveControllerHost {
+  isConnected: boolean
+}
+
+function anIndicator(): {
+  readonly indicator: IndicatorController
+  readonly clock: FakeClock
+  readonly host: Host
+  readonly updates: () => number
+} {
   let updates = 0
   const host = {
+    isConnected: true,
     addController: () => {},
     requestUpdate: () => void updates++,
-  } as unknown as ReactiveControllerHost
+  } as unknown as Host
   const clock = new FakeClock()
-  return { indicator: new IndicatorController(host, clock), clock, updates: () => updates }
+  return { indicator: new IndicatorController(host, clock), clock, host, updates: () => updates }
 }
 
 const waiting = (attempt: number, given: Partial<Snapshot> = {}): Snapshot =>
@@ -37,7 +47,7 @@ describe('IndicatorController', () => {
     indicator.follow(aSnapshot({ missed: 3 }))
     indicator.replayEnded(3)
     clock.advance(CAUGHT_UP_MS - 1)
-    expect(indicator.indication).to.deep.equal({ kind: 'caught-up', missed: 3 })
+    expect(indicator.indication).to.deep.equal({ kind: 'caught-up' })
     const before = updates()
     clock.advance(1)
     expect(indicator.indication).to.deep.equal({ kind: 'none' })
@@ -90,11 +100,30 @@ describe('IndicatorController', () => {
     expect(indicator.indication).to.deep.equal({ kind: 'failed', message: 'Sign in.' })
   })
 
-  it('lets all timers go when the element leaves', () => {
-    const { indicator, clock } = anIndicator()
+  it('stays as it is when the element is moved', async () => {
+    for (const [state, kind] of [
+      ['offline', 'offline'],
+      ['live', 'caught-up'],
+    ] as const) {
+      const { indicator, clock } = anIndicator()
+      indicator.follow(aSnapshot({ state }))
+      clock.advance(PATIENCE_MS)
+      indicator.replayEnded(3)
+      indicator.hostDisconnected()
+      await Promise.resolve()
+      expect(indicator.indication).to.deep.equal({ kind })
+      clock.advance(CAUGHT_UP_MS)
+      expect(indicator.indication.kind).to.equal(state === 'live' ? 'none' : kind)
+    }
+  })
+
+  it('lets all timers go when the element leaves', async () => {
+    const { indicator, clock, host } = anIndicator()
     indicator.follow(waiting(1))
     indicator.replayEnded(3)
+    host.isConnected = false
     indicator.hostDisconnected()
+    await Promise.resolve()
     expect(clock.pending).to.equal(0)
   })
 })

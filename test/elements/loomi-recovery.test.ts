@@ -140,6 +140,15 @@ describe('<loomi-recovery>', () => {
       ])
     })
 
+    it('an event without data by its name alone', async () => {
+      const { element, session } = aPage()
+      session.emit({ content_type: 'ping', event_data: null })
+      session.emit({ content_type: 'tool_result', event_data: null })
+      session.emit({ content_type: 'beds', event_data: 0 })
+      await open(element)
+      expect(transcript(element)).to.deep.equal(['item event: ping', 'item tool: ←', 'item event: beds 0'])
+    })
+
     it('in the words that the page chose', async () => {
       const { element, session } = aPage()
       element.strings = { thought: 'Gedanke' }
@@ -288,12 +297,14 @@ describe('<loomi-recovery>', () => {
   describe('tells the page', () => {
     it('its state by events and by :state()', async () => {
       const { element } = aPage()
+      expect(element.matches(':state(idle)')).to.equal(true)
       const seen: string[] = []
       element.addEventListener('loomi-state', ({ previous, state }) => seen.push(`${previous} → ${state}`))
       await open(element)
       expect(seen).to.deep.equal(['idle → connecting', 'connecting → live'])
       expect(element.matches(':state(live)')).to.equal(true)
       expect(element.matches(':state(connecting)')).to.equal(false)
+      expect(element.matches(':state(idle)')).to.equal(false)
     })
 
     it('of a replay, and a screen reader how much it brought', async () => {

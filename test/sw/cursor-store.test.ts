@@ -1,4 +1,5 @@
 import { expect } from '@open-wc/testing'
+import { forgetDevice } from '../../sw/index.ts'
 import { createCursorStore, MAX_AGE_MS, MAX_SESSIONS, type CursorStore } from '../../sw/cursor-store.ts'
 
 describe('CursorStore', () => {
@@ -100,5 +101,31 @@ describe('CursorStore', () => {
     await store.put('ada', 's1', 'e1-1-aaaaaa')
     store.close()
     expect(await store.get('ada', 's1')).to.equal('e1-1-aaaaaa')
+  })
+})
+
+describe('forgetDevice', () => {
+  it('drops what the device keeps of one user, and lets go of the database', async () => {
+    const store = createCursorStore()
+    const [ada, bob] = [`ada-${Math.random()}`, `bob-${Math.random()}`]
+    for (const user of [ada, bob]) await store.put(user, 's1', 'e1-1-aaaaaa')
+    await forgetDevice(ada)
+    expect(await store.get(ada, 's1')).to.equal(null)
+    expect(await store.get(bob, 's1')).to.equal('e1-1-aaaaaa')
+    await forgetDevice(bob)
+    store.close()
+  })
+
+  it('has nothing to drop where the browser keeps nothing', async () => {
+    const { open } = indexedDB
+    indexedDB.open = () => {
+      throw new DOMException('Not here.', 'SecurityError')
+    }
+    try {
+      await forgetDevice('ada')
+    } finally {
+      indexedDB.open = open
+      Reflect.deleteProperty(indexedDB, 'open')
+    }
   })
 })

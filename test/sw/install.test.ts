@@ -9,10 +9,12 @@ describe('installLoomi', () => {
   let store: CursorStore
   let onFetch: (event: FetchLike) => void
   let onMessage: (event: MessageLike) => void
+  let sent: Request[]
 
   beforeEach(() => {
     name = `test-${Math.random()}`
     store = createCursorStore({ name })
+    sent = []
     const scope: ListeningScope = {
       location: { href: `${location.origin}/host-sw.js` },
       addEventListener(type: 'fetch' | 'message', listener: (event: never) => void) {
@@ -23,7 +25,10 @@ describe('installLoomi', () => {
     installLoomi(scope, {
       base: '/api/loomi/',
       store,
-      fetch: () => Promise.resolve(Response.json({ success: true, interval_ms: 5000 })),
+      fetch: (input, init) => {
+        sent.push(new Request(input, init))
+        return Promise.resolve(Response.json({ success: true, interval_ms: 5000 }))
+      },
     })
   })
 
@@ -67,10 +72,41 @@ describe('installLoomi', () => {
     ['a POST with a query', '/api/loomi/heartbeat?x=1', beat],
     ['a POST to another path', '/api/loomi/heartbeats', beat],
     ['a POST to the same path below another base', '/app/api/loomi/heartbeat', beat],
+    [
+      'a POST without a sensible interval',
+      '/api/loomi/heartbeat',
+      { ...beat, headers: { [INTERVAL_HEADER]: 'often' } },
+    ],
+    [
+      'a POST with an interval of 0',
+      '/api/loomi/heartbeat',
+      { ...beat, headers: { [INTERVAL_HEADER]: '0' } },
+    ],
     ['a POST to another origin', 'https://other.example/api/loomi/heartbeat', beat],
   ] as const) {
     it(`leaves ${title} alone`, () => {
       expect(request(path, init)).to.equal(null)
+    })
+  }
+
+  for (const body of ['null', 'no JSON', '[]', '{"user_id":"ada"}', '{"user_id":1,"session_id":"s1"}', '']) {
+    it(`passes a body of ${body || 'nothing'} on as it is: the server's answer tells what is wrong`, async () => {
+      for (let times = 1; times <= 2; times++) {
+        const response = await request('/api/loomi/heartbeat', {
+          ...beat,
+          headers: { ...beat.headers, authorization: 'Bearer ticket' },
+          body,
+        })
+        expect(response?.status).to.equal(200)
+        expect(sent.length).to.equal(times)
+      }
+      const [{ url, method, headers }] = sent as [Request]
+      expect([url, method, headers.get('authorization')]).to.deep.equal([
+        `${location.origin}/api/loomi/heartbeat`,
+        'POST',
+        'Bearer ticket',
+      ])
+      expect(await sent[0]!.text()).to.equal(body)
     })
   }
 

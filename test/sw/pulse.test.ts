@@ -194,6 +194,25 @@ describe('startPulse', () => {
     expect(times()).to.deep.equal([0, 30_000])
   })
 
+  it('understands Retry-After as a date too', async () => {
+    const headers = { 'retry-after': new Date(Date.now() + 30_000).toUTCString() }
+    answer = () => (sent.length === 1 ? Response.json(refusal('busy'), { status: 503, headers }) : taken())
+    start()
+    await clock.pass(30_000)
+    expect(times().length).to.equal(2)
+    expect(times()[1]).to.be.within(25_000, 30_000)
+  })
+
+  for (const senseless of ['soon', '-3', 'Thu, 01 Jan 2026 00:00:09 GMT']) {
+    it(`waits an interval when Retry-After is "${senseless}"`, async () => {
+      const headers = { 'retry-after': senseless }
+      answer = () => (sent.length === 1 ? Response.json(refusal('busy'), { status: 503, headers }) : taken())
+      start()
+      await clock.pass(5000)
+      expect(times()).to.deep.equal([0, 5000])
+    })
+  }
+
   it('tries at the usual pace while the server is down', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'))
     start()
