@@ -16,7 +16,8 @@ import { CliError, DEFAULT_STORE, readFlags } from './flags.ts'
 const DEFAULT_PORT = 8787
 /** How many ports after the wanted one are tried when nobody asked for a certain one. */
 const PORTS_TO_TRY = 50
-const SHUTDOWN_MS = 5000
+/** Milliseconds after which a shutdown that hangs is ended; `close` itself waits 5 s for a store that fails. */
+const SHUTDOWN_MS = 8000
 
 /** Serves until SIGINT or SIGTERM; resolves when it listens. */
 export async function serve(args: string[]): Promise<void> {
