@@ -5,6 +5,10 @@
  */
 import { build, install, node, run } from './project.mjs'
 
+// npm starts this from a shell that keeps SIGTERM to itself: when the shell is gone, so is who asked for the demo.
+const parent = process.ppid
+setInterval(() => process.ppid !== parent && process.kill(process.pid, 'SIGTERM'), 500).unref()
+
 try {
   await install()
   await build()
