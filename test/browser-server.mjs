@@ -2,8 +2,9 @@
  * The endpoints that service worker tests talk to, as Koa middleware of @web/test-runner.
  *
  * Each base (`/api/loomi`, or `/loomi-<word>` so that every test may have one of its own, or `/`) serves `sw.js`
- * and `worker.js` bundled from their sources, a real heartbeat endpoint that records its beats, a stream, and
- * `control`: GET tells what was received, PUT changes how the base behaves ({@link defaults}).
+ * and `worker.js` bundled from their sources, a real heartbeat endpoint that records its beats, a stream (that of any
+ * session is answered with 404 and counted), and `control`: GET tells what was received, PUT changes how the base
+ * behaves ({@link defaults}).
  * `/loomi-frame` is an empty page for iframes that has `startHeartbeat`; `?csp=` sets its policy.
  *
  * @module
@@ -31,7 +32,7 @@ const defaults = {
 const bases = new Map()
 const bundles = new Map()
 
-const PATH = /^(|\/api\/loomi|\/loomi-[a-z0-9]+)\/(sw\.js|worker\.js|heartbeat|stream|control)$/
+const PATH = /^(|\/api\/loomi|\/loomi-[a-z0-9]+)\/(sw\.js|worker\.js|heartbeat|stream(?:\/.+)?|control)$/
 
 export const middleware = [serveLoomi]
 
@@ -40,7 +41,7 @@ async function serveLoomi(ctx, next) {
   const match = PATH.exec(ctx.path)
   if (!match) return next()
   const [, path, name] = match
-  if (!bases.has(path)) bases.set(path, { settings: { ...defaults }, beats: [], scripts: 0 })
+  if (!bases.has(path)) bases.set(path, { settings: { ...defaults }, beats: [], scripts: 0, asked: [] })
   const base = bases.get(path)
   ctx.set('cache-control', 'no-store')
   ctx.set('access-control-allow-origin', ctx.get('origin') || '*')
@@ -53,9 +54,13 @@ async function serveLoomi(ctx, next) {
   else if (name === 'stream') {
     ctx.type = 'text/event-stream'
     ctx.body = ': hello\n\n'
+  } else if (name.startsWith('stream/')) {
+    base.asked.push(name)
+    ctx.status = 404
+    ctx.body = 'not found'
   } else if (name === 'control') {
     if (ctx.method === 'PUT') Object.assign(base.settings, JSON.parse(await text(ctx.req)))
-    ctx.body = { beats: base.beats, scripts: base.scripts }
+    ctx.body = { beats: base.beats, scripts: base.scripts, asked: base.asked }
   } else {
     base.scripts += name === 'sw.js' ? 1 : 0
     ctx.type = 'text/javascript'
