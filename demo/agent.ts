@@ -14,15 +14,10 @@ import { beatsOf } from './pace.ts'
 /** How much of its first answer is there when a page opens, in milliseconds of lifelike pace. */
 const HEAD_START_MS = 5200
 
-interface Answering {
-  readonly stop: AbortController
-  readonly done: Promise<void>
-}
-
 /** Answers in any number of sessions, one question at a time in each; a new one stops the answer before it. */
 export class Agent {
   readonly #loomi: Loomi
-  readonly #answering = new Map<string, Answering>()
+  readonly #answering = new Map<string, Promise<void>>()
   /** Which answers a session has had, so that it hears all of them before one comes again. */
   readonly #given = new Map<string, readonly string[]>()
   readonly #opening = new Map<string, Promise<void>>()
@@ -41,72 +36,51 @@ export class Agent {
     return opening
   }
 
-  /** Stops every answer; resolves when all of them are stored. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#answering.keys()].map((sessionId) => this.#stop(sessionId)))
-  }
-
   async #open(sessionId: string): Promise<void> {
     if (this.#answering.has(sessionId)) return
     const session = this.#loomi.session({ sessionId, userId: VISITOR })
     if (parseCursor(await session.cursor())?.seq === 0)
-      return this.#ask(sessionId, FIRST_QUESTION, HEAD_START_MS)
-    let last = ''
-    for await (const event of session.read()) last = event.event_type
-    // An earlier process went away in the middle of an answer, which nobody will go on with.
-    if (last !== 'run_end') endRun(session, 'interrupted')
+      await this.#ask(sessionId, FIRST_QUESTION, HEAD_START_MS)
   }
 
   async #ask(sessionId: string, question: string, headStartMs = 0): Promise<void> {
     await this.#stop(sessionId)
     const session = this.#loomi.session({ sessionId, userId: VISITOR })
     session.user(question)
-    const stop = new AbortController()
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
-    const done = this.#play(session, question, headStartMs, stop.signal, begin).finally(() => {
+    const done = this.#play(session, question, headStartMs, begin).finally(() => {
       begin()
-      if (this.#answering.get(sessionId)?.stop === stop) this.#answering.delete(sessionId)
+      if (this.#answering.get(sessionId) === done) this.#answering.delete(sessionId)
     })
-    this.#answering.set(sessionId, { stop, done })
+    this.#answering.set(sessionId, done)
     await begun
   }
 
+  /** A question that comes in the middle of an answer stops it, as a visitor's button would. */
   async #stop(sessionId: string): Promise<void> {
     const answering = this.#answering.get(sessionId)
-    answering?.stop.abort()
-    await answering?.done
+    if (!answering) return
+    await this.#loomi.stop(sessionId)
+    await answering
   }
 
-  async #play(
-    session: Session,
-    question: string,
-    headStartMs: number,
-    signal: AbortSignal,
-    begin: () => void,
-  ): Promise<void> {
+  async #play(session: Session, question: string, headStartMs: number, begin: () => void): Promise<void> {
     const given = this.#given.get(session.sessionId) ?? []
     const { name, isMatch } = chooseAnswer(question, given)
     this.#given.set(session.sessionId, [...given, name])
+    const { signal } = session
     let passedMs = 0
-    try {
-      for (const { afterMs, draft } of beatsOf(ANSWERS[name]!, isMatch)) {
-        passedMs += afterMs
-        if (passedMs >= headStartMs) {
-          begin()
-          await wait(afterMs, undefined, { signal })
-          // What came before is stored one by one, or all of it would be one event.
-        } else await session.cursor()
-        session.emit(draft)
-      }
-      await session.end()
-    } catch (error) {
-      if (!signal.aborted) throw error
-      endRun(session, 'stopped')
-      await session.cursor()
+    for (const { afterMs, draft } of beatsOf(ANSWERS[name]!, isMatch)) {
+      passedMs += afterMs
+      if (passedMs >= headStartMs) {
+        begin()
+        await wait(afterMs, undefined, { signal }).catch(() => undefined)
+        // What came before is stored one by one, or all of it would be one event.
+      } else await session.cursor()
+      // Whoever stopped it has also written its end.
+      if (signal.aborted) return
+      session.emit(draft)
     }
+    await session.end()
   }
-}
-
-function endRun(session: Session, status: 'stopped' | 'interrupted'): void {
-  session.emit({ event_type: 'run_end', content_type: status, agent_source: 'loomi', event_data: { status } })
 }

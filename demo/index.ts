@@ -50,7 +50,8 @@ export async function startDemo({ host, port, storeUrl }: DemoOptions): Promise<
   const stop = async (code: number): Promise<void> => {
     if (stopping) return
     stopping = true
-    await Promise.all([web.stop(), agent.close()])
+    await web.stop()
+    // What is being answered ends as interrupted, and says so to whoever comes back.
     await loomi.close()
     await store.close()
     process.exit(code)

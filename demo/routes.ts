@@ -43,6 +43,12 @@ export function demoRoutes({ loomi, faults, agent }: DemoDeps): Hono {
     return c.body(null, 204)
   })
 
+  app.post('/stop', async (c) => {
+    // The agent is another process: the stop reaches it through the log.
+    await loomi.stop(sessionOf(await bodyOf(c)))
+    return c.body(null, 204)
+  })
+
   app.post('/cut', async (c) => {
     faults.cut(sessionOf(await bodyOf(c)))
     return c.body(null, 204)

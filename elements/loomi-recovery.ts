@@ -43,7 +43,8 @@ import { ViewController } from './view-controller.ts'
  * @slot empty - Shown while there is no item.
  *
  * @csspart log - The transcript.
- * @csspart item - Each item, with its kind as a second part: `thought`, `message`, `user`, `tool`, `event`, `run_end`.
+ * @csspart item - Each item, with its kind as a second part: `thought`, `message`, `user`, `tool`,
+ *   `source`, `event`, `error`, `dropped`, `run_end`.
  * @csspart notice - A notice in the transcript; the second part is `gap` or `reset`.
  * @csspart pending - The dots before an answer's next words.
  * @csspart indicator - The pill in the corner.

@@ -38,6 +38,10 @@ export interface Strings {
   readonly gap: (from: number, to: number) => string
   /** In the transcript, where the log began again. */
   readonly reset: string
+  /** In the transcript, where events could not be stored. */
+  readonly dropped: (count: number) => string
+  /** In the transcript, for what the provider said went wrong; `text` may be ''. */
+  readonly error: (text: string) => string
   /** In the transcript, for a run that ended `failed`; `reason` may be ''. */
   readonly runFailed: (reason: string) => string
   /** In the transcript, for a run that ended `stopped`. */
@@ -67,6 +71,9 @@ export const ENGLISH: Strings = {
       ? `Part of the history (event ${from}) is no longer kept.`
       : `Part of the history (events ${from} to ${to}) is no longer kept.`,
   reset: 'The history began anew here.',
+  dropped: (count) =>
+    count === 1 ? 'One event could not be stored.' : `${count} events could not be stored.`,
+  error: (text) => text || 'Something went wrong.',
   runFailed: (reason) => (reason ? `The answer failed: ${reason}` : 'The answer failed.'),
   runStopped: 'The answer was stopped.',
   runInterrupted: 'The answer was interrupted.',

@@ -109,6 +109,7 @@ export const transcriptStyles: CSSResult = css`
   }
 
   .tool,
+  .source,
   .event {
     display: flex;
     align-items: baseline;
@@ -126,7 +127,8 @@ export const transcriptStyles: CSSResult = css`
     border: 1px solid var(--_line);
     border-radius: 0.6em;
   }
-  .tool + .tool {
+  .tool + .tool,
+  .source + .source {
     margin-block-start: calc(var(--loomi-gap, 1em) / 2);
   }
   .name {
@@ -146,7 +148,18 @@ export const transcriptStyles: CSSResult = css`
     white-space: nowrap;
   }
 
+  .source a {
+    color: inherit;
+    text-decoration-color: var(--_line);
+    text-underline-offset: 0.2em;
+  }
+  .source a:hover {
+    text-decoration-color: currentColor;
+  }
+
   .notice,
+  .error,
+  .dropped,
   .run_end {
     display: flex;
     align-items: center;
@@ -155,10 +168,8 @@ export const transcriptStyles: CSSResult = css`
     color: var(--_muted);
     text-align: center;
   }
-  .notice::before,
-  .notice::after,
-  .run_end::before,
-  .run_end::after {
+  :is(.notice, .error, .dropped, .run_end)::before,
+  :is(.notice, .error, .dropped, .run_end)::after {
     content: '';
     flex: 1 1 1em;
     border-block-start: 1px solid var(--_line);

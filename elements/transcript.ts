@@ -86,7 +86,9 @@ function entriesOf({ snapshot, strings, slotOf, resets }: TranscriptSource): Ent
 
 /** A run that ended well needs no words, nor does the end of a session. */
 function isSilent({ event }: Item): boolean {
-  return kindOf(event) === 'run_end' && !['failed', 'stopped', 'interrupted'].includes(event.content_type)
+  const kind = kindOf(event)
+  const endedWell = kind === 'run_end' && !['failed', 'stopped', 'interrupted'].includes(event.content_type)
+  return endedWell || kind === 'silent'
 }
 
 /** An answer is under way, and nothing of it is growing that would show so. */
@@ -136,11 +138,29 @@ const LOOKS: Record<Kind, (item: Item, strings: Strings) => TemplateResult> = {
     return html`<span class="mark" aria-hidden="true">${arrow}</span> <span class="name">${name}</span>
       <span class="data">${rest}</span>`
   },
+  source: ({ event, text }) => {
+    const { url, title } = fieldsOf(event.event_data)
+    const words = (typeof title === 'string' && title) || (typeof url === 'string' && url) || text
+    return html`<span class="mark" aria-hidden="true">§</span> ${linkTo(url, words)}`
+  },
+  error: ({ text }, strings) => noticeText(strings.error(text)),
+  dropped: ({ event }, strings) => {
+    const { count } = fieldsOf(event.event_data)
+    return noticeText(strings.dropped(typeof count === 'number' ? count : 1))
+  },
+  silent: () => html``,
   event: ({ event, text }) =>
     html`<span class="name">${event.content_type}</span>
       <span class="data">${text || compact(event.event_data)}</span>`,
   run_end: ({ event }, strings) =>
     noticeText(runEnd(event.content_type, reasonOf(event.event_data), strings)),
+}
+
+/** A link, if the address is one of the web: a stranger's may be a script. */
+function linkTo(url: Json | undefined, words: string): TemplateResult {
+  const isWeb = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+  if (!isWeb) return html`<span class="data">${words}</span>`
+  return html`<a class="data" href=${url} target="_blank" rel="noopener noreferrer nofollow">${words}</a>`
 }
 
 function notice(name: string, words: string): TemplateResult {

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { FORMS } from './adapters/forms.ts'
 import { feed } from './cli/feed.ts'
 import { CliError } from './cli/flags.ts'
 import { serve } from './cli/serve.ts'
+import { stop } from './cli/stop.ts'
 import { LoomiError } from './errors.ts'
 
 const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, closed tabs and redeploys
@@ -15,15 +17,21 @@ const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, 
       Serves the two endpoints under /api/loomi. Beyond this machine it needs LOOMI_SECRET
       in the environment, with which your server issues tickets.
 
-  loomi-recovery feed --session ID --user ID [--store .loomi/log.db] [--run ID]
-                      [--speed max|realtime|N] < chunks.jsonl
-      Appends a provider's stream, one JSON chunk a line, to a session's log. Fed again with
-      the same --run it adds only what is missing. N: chunks a second; realtime: 30.
+  loomi-recovery feed --session ID --user ID [--store .loomi/log.db] [--run ID] [--close]
+                      [--format auto|FORM] [--speed max|realtime|N] < stream
+      Appends a model's stream to a session's log as it comes: one JSON chunk a line, or
+      server-sent events (curl -N … | loomi-recovery feed …). The form is found by itself;
+      FORM is ${Object.keys(FORMS).join(', ')}.
+      Fed again with the same --run it adds only what is missing. --close ends the session.
+      N: chunks a second; realtime: 30.
+
+  loomi-recovery stop --session ID [--store .loomi/log.db]
+      Stops what is being answered in a session, in whatever process.
 
   loomi-recovery --help
 `
 
-const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed }
+const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed, stop }
 
 async function main([name, ...args]: string[]): Promise<void> {
   if (
@@ -40,7 +48,7 @@ async function main([name, ...args]: string[]): Promise<void> {
   const command = COMMANDS[name]
   if (!command)
     throw new CliError(
-      `There is no command "${name}". The commands are serve and feed; see loomi-recovery --help.`,
+      `There is no command "${name}". The commands are ${Object.keys(COMMANDS).join(', ')}; see loomi-recovery --help.`,
     )
   await command(args)
 }

@@ -8,6 +8,8 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
+  /** Milliseconds that this process has run; stands still while the machine sleeps. Default: `now`. */
+  elapsed?(): number
   /** Runs `fn` once after `ms` milliseconds; the answer goes to `clearTimeout`. */
   setTimeout(fn: () => void, ms: number): unknown
   clearTimeout(timer: unknown): void
@@ -16,6 +18,7 @@ export interface Clock {
 /** The machine's own time. Its timers keep no process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   setTimeout(fn, ms) {
     const timer: unknown = setTimeout(fn, ms)
     // Node's timers have unref(); other runtimes' are numbers. A flush or a keep-alive is no reason to stay.

@@ -5,7 +5,7 @@
  */
 import { LoomiError } from './errors.ts'
 import { isId, type Json, MAX_EVENT_BYTES, MAX_ID_LENGTH } from './protocol.ts'
-import type { Outgoing } from './session-writer.ts'
+import type { Outgoing } from './pending.ts'
 
 /** An event as an app words it. Only `event_type` must be given. */
 export interface Draft {
@@ -23,19 +23,54 @@ export interface Draft {
   readonly part_done?: boolean
 }
 
-/** Where and when a draft was made. */
+/** Where and when a chunk's drafts were made. */
 export interface Stamp {
   readonly runId: string
   readonly n: number
+  /** Of the first draft. */
   readonly i: number
+  /** The lowest number that the chunk stands for. */
+  readonly firstN: number
   readonly createdAt: string
 }
+
+/** A recorded text longer than this goes in pieces. */
+const PIECE_CHARS = 32 * 1024
 
 /** Names are held to what ids are: no store would keep a NUL or half a character to the letter. */
 const A_NAME = `a text of 1 to ${MAX_ID_LENGTH} characters without control characters`
 
-/** Checks a draft and stamps it. Throws `bad_event` or `event_too_large`; then nothing of it was taken. */
-export function stampDraft(draft: Draft, { runId, n, i, createdAt }: Stamp): Outgoing {
+/** Checks a chunk's drafts and stamps them. Throws `bad_event` or `event_too_large`; then nothing of it was taken. */
+export function stampChunk(drafts: readonly Draft[], stamp: Stamp): Outgoing[] {
+  return drafts.map((draft, index) => stampDraft(draft, { ...stamp, i: stamp.i + index }))
+}
+
+/** As {@link stampChunk}, for what nobody can be told about: long texts are parted, and a draft that can't be stored becomes a word about it. */
+export function stampRecorded(drafts: readonly Draft[], stamp: Stamp): Outgoing[] {
+  return drafts.flatMap(inPieces).map((draft, index) => {
+    const place = { ...stamp, i: stamp.i + index }
+    try {
+      return stampDraft(draft, place)
+    } catch (error) {
+      const reason = error instanceof LoomiError ? error.code : 'bad_event'
+      return stampDraft({ ...DROPPED, event_data: { count: 1, reason } }, place)
+    }
+  })
+}
+
+const DROPPED: Draft = { event_type: 'loomi_dropped', agent_source: 'loomi' }
+
+function inPieces(draft: Draft): Draft[] {
+  const { event_data: text, part, part_done } = draft
+  if (typeof text !== 'string' || part === undefined || text.length <= PIECE_CHARS) return [draft]
+  const pieces: Draft[] = []
+  for (let at = 0; at < text.length; at += PIECE_CHARS)
+    pieces.push({ ...draft, event_data: text.slice(at, at + PIECE_CHARS), part_done: false })
+  pieces.push({ ...pieces.pop()!, part_done: part_done === true })
+  return pieces
+}
+
+function stampDraft(draft: Draft, { runId, n, i, firstN, createdAt }: Stamp): Outgoing {
   const {
     event_type,
     content_type = event_type,
@@ -54,6 +89,8 @@ export function stampDraft(draft: Draft, { runId, n, i, createdAt }: Stamp): Out
     run_id: runId,
     n,
     i,
+    first_n: firstN,
+    first_i: firstN < n ? 0 : i,
     event_type,
     content_type,
     agent_source,

@@ -4,7 +4,8 @@
  * @module
  */
 export { type Authorize, type Claim, type Identity } from './authorize.ts'
-export { type Adapter, type ChunkReader } from './adapters/adapter.ts'
+export { type Adapter, type ChunkReader, type Outcome } from './adapters/adapter.ts'
+export { adapters } from './adapters/forms.ts'
 export { type Clock } from './clock.ts'
 export { type Draft } from './drafts.ts'
 export { LoomiError, type LoomiErrorCode } from './errors.ts'
@@ -16,6 +17,9 @@ export {
   type AppendResult,
   type NewEvent,
   type PresenceRow,
+  type RunChoice,
+  type RunPlace,
+  type RunRef,
   type SessionHead,
   type SessionRef,
   type Store,

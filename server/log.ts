@@ -50,15 +50,18 @@ export class Log {
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
   readonly #onError: (error: unknown) => void
+  /** Called with every slow poll while somebody watches. */
+  readonly #onPoll: () => void
   #stopWatch: (() => void) | null = null
   #pollTimer: unknown = null
   #refreshing = false
   #refreshAgain = false
 
-  constructor(store: Store, clock: Clock, onError: (error: unknown) => void) {
+  constructor(store: Store, clock: Clock, onError: (error: unknown) => void, onPoll = (): void => undefined) {
     this.#store = store
     this.#clock = clock
     this.#onError = onError
+    this.#onPoll = onPoll
   }
 
   /** The session's head, fresh from the store; null when it does not exist or is somebody else's. */
@@ -75,8 +78,8 @@ export class Log {
   }
 
   /** Adds events to the session and wakes those who watch it. */
-  async append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult> {
-    const result = await this.#store.append(ref, events)
+  async append(ref: SessionRef, events: readonly NewEvent[], leaseUntil?: number): Promise<AppendResult> {
+    const result = await this.#store.append(ref, events, leaseUntil)
     const entry = this.#entries.get(nameOf(ref))
     // Also when nothing was added: the answer to an earlier try may have been lost on its way.
     if (result.ok && entry && isNews(entry, result.head)) {
@@ -148,6 +151,11 @@ export class Log {
     }
   }
 
+  /** Looks at once for what was appended by others, or by this process past the log. */
+  refresh(): void {
+    void this.#refresh()
+  }
+
   /** Stops polling and wakes everybody a last time. */
   close(): void {
     this.#stopPolling()
@@ -200,10 +208,11 @@ export class Log {
 
   #startPolling(): void {
     if (this.#stopWatch) return
-    this.#stopWatch = this.#store.watch(() => void this.#refresh())
+    this.#stopWatch = this.#store.watch(() => this.refresh())
     const poll = (): void => {
       this.#pollTimer = this.#clock.setTimeout(poll, SLOW_POLL_MS)
-      void this.#refresh()
+      this.#onPoll()
+      this.refresh()
     }
     this.#pollTimer = this.#clock.setTimeout(poll, SLOW_POLL_MS)
   }

@@ -19,6 +19,7 @@ import {
 } from './protocol.ts'
 import { RateLimit } from './rate-limit.ts'
 import { loomiRoutes } from './routes.ts'
+import { RunBook } from './runs.ts'
 import { Session } from './session.ts'
 import { SessionWriter } from './session-writer.ts'
 import type { SessionRef, Store } from './store.ts'
@@ -32,6 +33,8 @@ const BROWSER_FILES = new URL(
 )
 
 const CLOSE_MS = 5000
+const DEFAULT_LEASE_MS = 30_000
+const DEFAULT_MAX_PENDING_BYTES = 64 * 1024 * 1024
 
 /** What a client can send or hold. */
 export interface Limits {
@@ -61,6 +64,10 @@ export interface LoomiOptions {
   readonly pileUp?: number
   /** Milliseconds between beats that clients are asked for at least. Default 5000. */
   readonly heartbeatMs?: number
+  /** Milliseconds after which the runs of a producer that is not heard of any more are ended as `interrupted`. Default 30 000. */
+  readonly leaseMs?: number
+  /** Bytes of events that may wait in this process for a store that is slow or fails; past it they are dropped, which the log will say. Default 64 MiB. */
+  readonly maxPendingBytes?: number
   /** Where `fetch` expects the route. Default `/api/loomi`. */
   readonly base?: string
   readonly limits?: Partial<Limits>
@@ -80,11 +87,17 @@ export interface Loomi {
    * adds nothing. Throws `bad_id`.
    */
   session(ref: { readonly sessionId: string; readonly userId: string; readonly runId?: string }): Session
+  /**
+   * Stops whatever is being answered in a session, in this process or another: the producers' `session.signal` fires within
+   * a second, the runs end as `stopped`, and every page shows it. Does nothing when nothing is being answered. Throws
+   * `bad_id`; rejects when the store can't be told, and then runs of other processes go on.
+   */
+  stop(sessionId: string): Promise<void>
   /** When a user was last heard of in a session, null when never. */
   presence(ref: SessionRef): Promise<Presence | null>
   /**
-   * Stores what is pending, ends every stream, and lets go of the store when it was given as a URL. A store that fails is
-   * waited for no longer than 5 s.
+   * Stores what is pending, ends the runs that are still open here as `interrupted`, ends every stream, and lets go of the
+   * store when it was given as a URL. A store that fails is waited for no longer than 5 s.
    */
   close(): Promise<void>
 }
@@ -97,10 +110,13 @@ export function createLoomi(options: LoomiOptions): Loomi {
     pileUp = DEFAULT_PILE_UP,
     heartbeatMs = DEFAULT_HEARTBEAT_MS,
     base = DEFAULT_BASE,
+    leaseMs = DEFAULT_LEASE_MS,
+    maxPendingBytes = DEFAULT_MAX_PENDING_BYTES,
     clock = systemClock,
     onEvent = reportToConsole,
   } = options
-  for (const [name, value] of Object.entries({ disconnectThresholdMs, pileUp, heartbeatMs })) {
+  const numbers = { disconnectThresholdMs, pileUp, heartbeatMs, leaseMs, maxPendingBytes }
+  for (const [name, value] of Object.entries(numbers)) {
     if (!(value >= 0)) throw new LoomiError('bad_option', `${name} is a number from 0 up.`)
   }
   const limits: Limits = { streamsPerSession: 16, streams: 20_000, beatsPerSecond: 5, ...options.limits }
@@ -114,7 +130,9 @@ export function createLoomi(options: LoomiOptions): Loomi {
     }
   }
   const store = typeof options.store === 'string' ? lazyStore(options.store) : options.store
-  const log = new Log(store, clock, onError)
+  const log = new Log(store, clock, onError, () => void runs.sweep())
+  const runs = new RunBook({ store, log, clock, leaseMs, onError })
+  const budget = { used: 0, max: maxPendingBytes }
   const presence = new PresenceBook(store, clock, disconnectThresholdMs, onError)
   const streams = new Streams(clock, limits)
   const writers = new Map<string, SessionWriter>()
@@ -123,6 +141,7 @@ export function createLoomi(options: LoomiOptions): Loomi {
     log,
     presence,
     streams,
+    runs,
     clock,
     authorize,
     pileUp,
@@ -143,12 +162,17 @@ export function createLoomi(options: LoomiOptions): Loomi {
         if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
       }
       const ref = { sessionId, userId }
-      const newRunId = (): string => crypto.randomUUID().slice(0, 13)
-      return new Session(ref, { writer: writerOf(ref), log, store, clock, newRunId }, runId)
+      return new Session(ref, { writer: writerOf(ref), log, store, clock, runs }, runId)
+    },
+    async stop(sessionId) {
+      if (!isId(sessionId)) throw new LoomiError('bad_id', 'sessionId is a text of 1 to 128 characters.')
+      await runs.stop(sessionId, () => Promise.all([...writersOf(sessionId)].map((writer) => writer.flush())))
     },
     presence: (ref) => presence.get(ref),
     async close() {
-      const flushed = Promise.all([...writers.values()].map((writer) => writer.flush()))
+      const flushed = Promise.all([...writers.values()].map((writer) => writer.flush())).then(() =>
+        runs.close(),
+      )
       // A store that fails must not keep a process from ending.
       const enough = new AbortController()
       await Promise.race([flushed, sleep(clock, CLOSE_MS, enough.signal)])
@@ -166,10 +190,22 @@ export function createLoomi(options: LoomiOptions): Loomi {
     let writer = writers.get(name)
     if (!writer) {
       for (const [other, { idle }] of writers) if (idle && writers.size > 1000) writers.delete(other)
-      writer = new SessionWriter(ref, { log, store, clock, onError })
+      writer = new SessionWriter(ref, {
+        log,
+        store,
+        clock,
+        budget,
+        onError,
+        leaseUntil: () => runs.leaseUntil(),
+        runStopped: (sessionId, runId) => runs.wasStopped(sessionId, runId),
+      })
       writers.set(name, writer)
     }
     return writer
+  }
+
+  function* writersOf(sessionId: string): Generator<SessionWriter> {
+    for (const [name, writer] of writers) if (name.endsWith(`\u0000${sessionId}`)) yield writer
   }
 }
 

@@ -3,33 +3,51 @@
  *
  * @module
  */
-import { type Adapter, type ChunkReader, detectAdapter } from './adapters/adapter.ts'
+import type { Adapter, ChunkReader } from './adapters/adapter.ts'
+import { type ChunkDecoder, chunkDecoder } from './adapters/chunk-decoder.ts'
+import { detect } from './adapters/forms.ts'
 import type { RunEnd } from './protocol.ts'
-import type { Session } from './session.ts'
+import type { Run } from './run.ts'
 
-/** What can be recorded: an iterable of chunks, async or not, a web stream, or a promise of one. */
+/** What can be recorded: an iterable of chunks, async or not, a web stream, a response, or a promise of one. */
 export type RecordSource<T> = Streamed<T> | Promise<Streamed<T>>
-type Streamed<T> = AsyncIterable<T> | Iterable<T> | ReadableStream<T>
+type Streamed<T> = AsyncIterable<T> | Iterable<T> | ReadableStream<T> | Response
 
 /** How a recording went. */
 export interface Recorded {
-  readonly status: Extract<RunEnd, 'complete' | 'failed'>
-  /** What the source threw. */
+  readonly status: Extract<RunEnd, 'complete' | 'failed' | 'stopped'>
+  /** What the source threw, or the code under which the provider told of its failure. */
   readonly error?: unknown
 }
 
 /**
  * A stream being recorded. It starts at once, goes on when its reader leaves, ends or fails the run by itself. Awaiting
- * it waits for the end and the store and never rejects; iterating it yields the source's own chunks, and throws what
- * the source threw.
+ * it waits for the end and the store and never rejects; iterating it yields the source's own chunks (of a response, its
+ * bytes), throws what the source threw, and ends when the run is stopped.
  */
 export interface Recording<T> extends PromiseLike<Recorded>, AsyncIterable<T> {}
 
-/** Starts to record `source` as the session's current run. */
+/** What a recording is made with. */
+export interface RecordOptions {
+  readonly adapter?: Adapter | undefined
+  /** From what the source yields to provider chunks. Default: found by itself. */
+  readonly decoder?: ChunkDecoder
+}
+
+/** Where a recording goes. */
+export interface RecordTarget {
+  readonly run: Run
+  /** The provider's id of the answer may name the run. */
+  readonly isNameless: boolean
+  /** Ends the run; resolves when all is stored. */
+  readonly end: (status: Recorded['status'], error?: unknown) => Promise<void>
+}
+
+/** Starts to record `source`. */
 export function startRecording<T>(
-  session: Session,
+  target: RecordTarget,
   source: RecordSource<T>,
-  adapter?: Adapter,
+  { adapter = detect, decoder = chunkDecoder() }: RecordOptions = {},
 ): Recording<T> {
   const chunks: T[] = []
   let done = false
@@ -51,25 +69,34 @@ export function startRecording<T>(
   }
 
   async function record(): Promise<Recorded> {
-    let reader: ChunkReader | null = null
+    const { run } = target
+    let intake: Intake | null = null
     let result: Recorded = { status: 'complete' }
+    run.begin()
     try {
-      reader = adapter ? adapter() : null
-      for await (const chunk of iterate(await source)) {
-        chunks.push(chunk)
+      const stream = await source
+      const refusal = refusalOf(stream)
+      intake = new Intake(target, adapter())
+      for await (const chunk of untilStopped(stream, run.signal)) {
+        chunks.push(chunk as T)
         tell()
-        reader ??= detectAdapter(chunk)()
-        session.emitChunk(reader.read(chunk))
+        // What a provider says when it refuses may hold what is not for users.
+        if (!refusal) for (const decoded of decoder.decode(chunk)) intake.take(decoded)
       }
-      session.emitChunk(reader?.finish() ?? [])
+      for (const decoded of decoder.end()) intake.take(decoded)
+      result = refusal ?? intake.finish()
     } catch (error) {
-      result = { status: 'failed', error }
-      failure = { error }
-      endParts(reader)
+      // A source that was told to stop may say so by throwing.
+      if (!run.signal.aborted) {
+        result = { status: 'failed', error }
+        failure = { error }
+      }
+      finishQuietly(intake)
     }
+    if (run.signal.aborted) result = { status: 'stopped' }
     done = true
     tell()
-    await (result.status === 'complete' ? session.end() : session.fail(result.error))
+    await target.end(result.status, result.error)
     return result
   }
 
@@ -77,25 +104,104 @@ export function startRecording<T>(
     news.resolve()
     news = Promise.withResolvers()
   }
+}
 
-  /** Ends what a broken stream left open. An adapter that can't is the failure already told, or adds nothing to it. */
-  function endParts(reader: ChunkReader | null): void {
-    try {
-      session.emitChunk(reader?.finish() ?? [])
-    } catch {}
+/** The way of provider chunks into a run. */
+class Intake {
+  readonly #target: RecordTarget
+  readonly #reader: ChunkReader
+  /** Added to the provider's numbers: they begin anew with each answer, the run's do not. */
+  #base = 0
+  #answer: string | null = null
+
+  constructor(target: RecordTarget, reader: ChunkReader) {
+    this.#target = target
+    this.#reader = reader
+  }
+
+  take(chunk: unknown): void {
+    const { run } = this.#target
+    const sequence = this.#reader.sequence?.(chunk) ?? null
+    if (sequence !== null) this.#follow(this.#reader.answerId?.(chunk) ?? null)
+    const before = run.place.n
+    const n = sequence === null ? before + 1 : this.#base + sequence + 1
+    // The provider, or the SDK that reconnected to it, sends again what was taken already.
+    if (sequence !== null && n <= before) return
+    const drafts = this.#reader.read(chunk)
+    if (sequence === null && this.#answer !== null) run.add(drafts)
+    else run.record(drafts, n, typeof chunk === 'string' ? before + 1 : n)
+  }
+
+  finish(): Recorded {
+    this.#target.run.add(this.#reader.finish())
+    const outcome = this.#reader.outcome?.() ?? null
+    return outcome ? { status: outcome.status, error: { code: outcome.code } } : { status: 'complete' }
+  }
+
+  /** Several numbered answers may come in one stream, as an agent makes them. */
+  #follow(answer: string | null): void {
+    if (answer === null || answer === this.#answer) return
+    const { run, isNameless } = this.#target
+    if (this.#answer === null && isNameless) run.rename(answer)
+    else if (this.#answer !== null) this.#base = run.place.n
+    this.#answer = answer
   }
 }
 
-/** Not every engine iterates a ReadableStream by itself. */
-async function* iterate<T>(source: Streamed<T>): AsyncGenerator<T> {
-  if (!('getReader' in source) || Symbol.asyncIterator in source) {
-    yield* source as AsyncIterable<T>
-    return
+/** Ends what a broken stream left open. An adapter that can't is the failure already told, or adds nothing to it. */
+function finishQuietly(intake: Intake | null): void {
+  try {
+    intake?.finish()
+  } catch {}
+}
+
+/** How a recording of a response ends that is no answer. */
+function refusalOf(source: unknown): Recorded | null {
+  if (!(source instanceof Response) || source.ok) return null
+  return { status: 'failed', error: { code: `http_${source.status}` } }
+}
+
+/** The items of a source, until the signal fires; the source is told to end then, and not waited for. */
+async function* untilStopped<T>(source: Streamed<T>, signal: AbortSignal): AsyncGenerator {
+  const iterator = iteratorOf(source)
+  let halt = (): void => undefined
+  const stop = (): void => halt()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    while (!signal.aborted) {
+      const item = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
+        halt = () => resolve({ done: true, value: undefined })
+        Promise.resolve(iterator.next()).then(resolve, reject)
+      })
+      if (item.done === true) break
+      yield item.value
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    if (signal.aborted) Promise.resolve(iterator.return?.()).catch(() => undefined)
   }
-  const reader = (source as ReadableStream<T>).getReader()
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return
-    yield value
+}
+
+type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>
+
+function iteratorOf<T>(source: Streamed<T>): AnyIterator {
+  if (source instanceof Response) return source.body ? iteratorOf(source.body) : [][Symbol.iterator]()
+  if (Symbol.asyncIterator in source) return (source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+  // Not every engine iterates a ReadableStream by itself.
+  if ('getReader' in source) return readerIterator(source as unknown as ReadableStream<unknown>)
+  return (source as Iterable<unknown>)[Symbol.iterator]()
+}
+
+function readerIterator(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
+  const reader = stream.getReader()
+  return {
+    async next() {
+      const { done, value } = await reader.read()
+      return done ? { done: true, value: undefined } : { done: false, value }
+    },
+    async return() {
+      await reader.cancel()
+      return { done: true, value: undefined }
+    },
   }
 }

@@ -12,6 +12,7 @@ import { readHeartbeat } from './heartbeat-body.ts'
 import { ALREADY_SENT_HEADER, nodeResponseOf, nodeSink, remoteAddressOf } from './node-sink.ts'
 import { formatCursor, type HeartbeatAnswer, isId } from './protocol.ts'
 import type { RateLimit } from './rate-limit.ts'
+import type { RunBook } from './runs.ts'
 import { type Sink, STREAM_HEADERS, webSink } from './sinks.ts'
 import type { SessionHead, SessionRef } from './store.ts'
 import { cursorIncludesAll } from './opening.ts'
@@ -26,6 +27,7 @@ const MAX_CURSOR_LENGTH = 128
 export interface RouteDeps extends StreamDeps {
   readonly authorize: Authorize | undefined
   readonly streams: Streams
+  readonly runs: RunBook
   readonly rateLimit: RateLimit
   readonly intervalMs: number
   readonly readAsset: (path: string) => Promise<Asset | null>
@@ -115,7 +117,9 @@ async function stream(c: Context, deps: RouteDeps): Promise<Response> {
 }
 
 /** The head as the store has it; a store that does not answer now is asked again inside the stream. */
-async function presentHead(ref: SessionRef, { log, onError }: RouteDeps): Promise<SessionHead | null> {
+async function presentHead(ref: SessionRef, { log, runs, onError }: RouteDeps): Promise<SessionHead | null> {
+  // Who comes to read shall not find an answer that goes on for ever.
+  await runs.sweep()
   try {
     return await log.head(ref)
   } catch (error) {

@@ -10,28 +10,24 @@
 import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
-import type { NewEvent, SessionRef, Store } from './store.ts'
+import { batchesOf, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
+import { comesAfter, type RunPlace, type SessionRef, type Store } from './store.ts'
 
 const COALESCE_MS = 40
-const COALESCE_DELTAS = 64
-const COALESCE_CHARS = 16 * 1024
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 2000
-
-/** An event on its way, with the chunk that it came from. `text` is set on a delta, which may join its neighbours. */
-export interface Outgoing extends Omit<NewEvent, 'event_data' | 'first_n'> {
-  readonly event_data: string
-  readonly text: string | null
-}
-
-/** Outgoing events that become one row: a single one, or several deltas of one part. */
-type Group = Outgoing[]
 
 /** What writers work with. */
 export interface WriterDeps {
   readonly log: Log
   readonly store: Store
   readonly clock: Clock
+  /** What all writers of the process together may keep waiting. */
+  readonly budget: { used: number; readonly max: number }
+  /** Until when an append leases its runs. */
+  readonly leaseUntil: () => number
+  /** The store refused a run's events because it was stopped. */
+  readonly runStopped: (sessionId: string, runId: string) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -39,13 +35,13 @@ export interface WriterDeps {
 export class SessionWriter {
   readonly #ref: SessionRef
   readonly #deps: WriterDeps
+  readonly #pending: Pending
   /** Runs that other processes may have fed before: what they stored is cut off. */
-  readonly #highs = new Map<string, number | null>()
-  /** The highest chunk pushed of each such run: a second handle here that feeds it too adds nothing. */
-  readonly #taken = new Map<string, number>()
-  #groups: Group[] = []
-  #deltas = 0
-  #chars = 0
+  readonly #highs = new Map<string, RunPlace | null>()
+  /** The newest place pushed of each such run: a second handle here that feeds it too adds nothing. */
+  readonly #taken = new Map<string, RunPlace>()
+  /** Runs that the store takes nothing of any more. */
+  readonly #stopped = new Set<string>()
   #lastFlushAt = -Infinity
   #timer: unknown = null
   /** What is gathered should leave now, not with the timer. */
@@ -58,6 +54,7 @@ export class SessionWriter {
   constructor(ref: SessionRef, deps: WriterDeps) {
     this.#ref = ref
     this.#deps = deps
+    this.#pending = new Pending(deps.budget)
   }
 
   /** Why the store refuses this session for good, null as long as it doesn't. */
@@ -67,29 +64,31 @@ export class SessionWriter {
 
   /** Nothing is waiting or under way. */
   get idle(): boolean {
-    return this.#groups.length === 0 && this.#writing === null
+    return this.#pending.isEmpty && this.#writing === null
   }
 
   /** Says that a run may have been fed before, here or elsewhere: chunks that are stored already add nothing. */
   resumeRun(runId: string): void {
-    if (this.#taken.has(runId)) return
-    this.#taken.set(runId, 0)
+    if (this.#highs.has(runId)) return
     this.#highs.set(runId, null)
   }
 
   /** Takes the events of one input chunk. They are never parted. */
   push(events: readonly Outgoing[]): void {
-    const { run_id, n } = events[0]!
-    if (n <= (this.#taken.get(run_id) ?? 0)) return
-    if (this.#taken.has(run_id)) this.#taken.set(run_id, n)
+    const { run_id } = events[0]!
+    const last = events.at(-1)!
+    if (this.#highs.has(run_id)) {
+      const taken = this.#taken.get(run_id)
+      if (taken && !comesAfter(last, taken)) return
+      this.#taken.set(run_id, { n: last.n, i: last.i })
+    }
     if (this.#closing) return this.#refuse('session_closed')
     this.#closing = events.some((event) => event.event_type === 'session_complete')
-    const quiet = this.#groups.length === 0 && this.#deps.clock.now() - this.#lastFlushAt >= COALESCE_MS
-    for (const event of events) this.#add(event)
+    const quiet = this.#pending.isEmpty && this.#deps.clock.now() - this.#lastFlushAt >= COALESCE_MS
+    if (!this.#pending.take(events)) this.#deps.onError(pendingFull(this.#ref))
     const structural = events.some((event) => event.text === null)
-    if (structural || quiet || this.#deltas >= COALESCE_DELTAS || this.#chars >= COALESCE_CHARS)
-      this.#flushNow()
-    else if (this.#groups.length > 0)
+    if (structural || quiet || this.#pending.isLarge) this.#flushNow()
+    else if (!this.#pending.isEmpty)
       this.#timer ??= this.#deps.clock.setTimeout(() => this.#flushNow(), COALESCE_MS)
   }
 
@@ -99,21 +98,10 @@ export class SessionWriter {
     while (this.#writing) await this.#writing
   }
 
-  #add(event: Outgoing): void {
-    const group = this.#groups.at(-1)
-    const last = group?.at(-1)
-    const fits =
-      group && group.length < COALESCE_DELTAS && sizeOf(group) + event.event_data.length <= COALESCE_CHARS
-    if (last && fits && joins(last, event)) group.push(event)
-    else this.#groups.push([event])
-    this.#deltas++
-    this.#chars += event.event_data.length
-  }
-
   #flushNow(): void {
     this.#deps.clock.clearTimeout(this.#timer)
     this.#timer = null
-    if (this.#groups.length === 0) return
+    if (this.#pending.isEmpty) return
     this.#due = true
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null
@@ -123,53 +111,68 @@ export class SessionWriter {
 
   async #write(): Promise<void> {
     while (this.#due) {
-      const groups = this.#groups
-      this.#groups = []
       this.#due = false
-      this.#deltas = 0
-      this.#chars = 0
-      await this.#append(groups)
+      const groups = this.#pending.takeAll()
+      for (const batch of batchesOf(groups)) {
+        await this.#append(batch)
+        this.#pending.release(batch)
+      }
       this.#lastFlushAt = this.#deps.clock.now()
     }
   }
 
   /** Appends until the store has taken the events or refused them for good. */
   async #append(groups: readonly Group[]): Promise<void> {
-    const { log, store, clock, onError } = this.#deps
+    const { clock, onError } = this.#deps
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
-        for (const [runId, high] of this.#highs) {
-          if (high === null) this.#highs.set(runId, await store.runHigh(this.#ref, runId))
-        }
-        const events = groups.map((group) => this.#join(group)).filter((event) => event !== null)
-        if (events.length === 0) return
-        const result = await log.append(this.#ref, events)
-        if (result.ok) {
-          for (const { run_id, n } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, n)
-          return
-        }
-        if (result.code !== 'overlap') return this.#refuse(result.code)
-        // Another process feeds the same run and was faster with some of these chunks.
-        this.#highs.set(result.runId, result.high)
+        while (!(await this.#tryAppend(groups)));
+        return
       } catch (error) {
         onError(error)
-        if (error instanceof LoomiError && error.code === 'closed') return
+        const code = error instanceof LoomiError ? error.code : null
+        if (code === 'closed') return
+        if (code === 'store_refused') return this.#appendWithout(groups)
         await sleep(clock, waitMs)
       }
     }
   }
 
-  /** One row of a group, without the chunks that are stored already; null when that leaves nothing. */
-  #join(group: Group): NewEvent | null {
-    const high = this.#highs.get(group[0]!.run_id) ?? 0
-    const fresh = group.filter(({ n }) => n > high)
-    const first = fresh[0]
-    const last = fresh.at(-1)
-    if (!first || !last) return null
-    const { text: _, ...event } = first
-    const event_data =
-      fresh.length === 1 ? first.event_data : JSON.stringify(fresh.map(({ text }) => text).join(''))
-    return { ...event, event_data, n: last.n, i: last.i, first_n: first.n, part_done: last.part_done }
+  /** One try; false when something was learned that another try must heed. */
+  async #tryAppend(groups: readonly Group[]): Promise<boolean> {
+    const { log, store, leaseUntil, runStopped } = this.#deps
+    for (const [runId, high] of this.#highs) {
+      if (high === null) this.#highs.set(runId, await store.runHigh(this.#ref, runId))
+    }
+    const events = groups
+      .filter((group) => !this.#stopped.has(group.events[0]!.run_id))
+      .map((group) => joinGroup(group, this.#highs.get(group.events[0]!.run_id) ?? null))
+      .filter((event) => event !== null)
+    if (events.length === 0) return true
+    const result = await log.append(this.#ref, events, leaseUntil())
+    if (result.ok) {
+      for (const { run_id, n, i } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, { n, i })
+      return true
+    }
+    if (result.code === 'overlap') {
+      // Another process feeds the same run and was faster with some of these chunks.
+      this.#highs.set(result.runId, result.high)
+      return false
+    }
+    if (result.code === 'run_stopped') {
+      this.#stopped.add(result.runId)
+      runStopped(this.#ref.sessionId, result.runId)
+      return false
+    }
+    this.#refuse(result.code)
+    return true
+  }
+
+  /** Appends what the store does not refuse; a word about the rest takes its place. */
+  async #appendWithout(groups: readonly Group[]): Promise<void> {
+    const parts = batchesOf(groups, Math.ceil(groups.length / 2))
+    if (parts.length > 1) for (const part of parts) await this.#append(part)
+    else if (!groups[0]!.dropped) await this.#append([dropOf(groups, 'refused')])
   }
 
   #refuse(code: 'not_owner' | 'session_closed'): void {
@@ -184,20 +187,9 @@ export class SessionWriter {
   }
 }
 
-function sizeOf(group: Group): number {
-  return group.reduce((chars, event) => chars + event.event_data.length, 0)
-}
-
-function joins(left: Outgoing, right: Outgoing): boolean {
-  return (
-    left.text !== null &&
-    right.text !== null &&
-    left.part_id === right.part_id &&
-    left.part_id !== null &&
-    !left.part_done &&
-    left.run_id === right.run_id &&
-    left.event_type === right.event_type &&
-    left.content_type === right.content_type &&
-    left.agent_source === right.agent_source
+function pendingFull({ sessionId }: SessionRef): LoomiError {
+  return new LoomiError(
+    'pending_full',
+    `The store is behind and maxPendingBytes are waiting: events of session ${sessionId} are dropped from here on, which the log will say.`,
   )
 }

@@ -4,19 +4,20 @@
  * @module
  */
 import type { Clock } from './clock.ts'
-import { type Draft, stampDraft } from './drafts.ts'
+import type { Draft } from './drafts.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
+import { type Cursor, formatCursor, type Json, type LoomiEvent, parseCursor } from './protocol.ts'
 import {
-  type Cursor,
-  formatCursor,
-  type Json,
-  type LoomiEvent,
-  parseCursor,
-  type RunEnd,
-} from './protocol.ts'
-import { type Recording, type RecordSource, startRecording } from './record.ts'
+  type Recorded,
+  type Recording,
+  type RecordOptions,
+  type RecordSource,
+  startRecording,
+} from './record.ts'
 import type { Adapter } from './adapters/adapter.ts'
+import { Run } from './run.ts'
+import type { RunBook } from './runs.ts'
 import type { SessionWriter } from './session-writer.ts'
 import { keyOf, type SessionRef, type Store } from './store.ts'
 
@@ -39,21 +40,24 @@ export interface SessionDeps {
   readonly log: Log
   readonly store: Store
   readonly clock: Clock
-  /** Gives a new run its id. */
-  readonly newRunId: () => string
+  readonly runs: RunBook
 }
 
 /**
  * One conversation, to be written to. Nothing here waits for the store or throws on its account; bad input throws
- * at once and takes nothing. Events go to the current run, which begins with the first of them and ends with
- * `end()` or `fail()`; the next event begins another.
+ * at once and takes nothing. What is emitted by hand goes to the current run, which begins with the first of it and
+ * ends with `end()` or `fail()`; the next event begins another. A recording is a run of its own, and so is what the
+ * user says.
  */
 export class Session {
   readonly sessionId: string
   readonly userId: string
   readonly #ref: SessionRef
   readonly #deps: SessionDeps
-  #run: { readonly id: string; n: number } | null = null
+  /** The run that the app named, as long as no run has that name. */
+  #name: string | undefined
+  #userRun: Run | null = null
+  #run: Run | null = null
 
   /** @internal */
   constructor(ref: SessionRef, deps: SessionDeps, runId: string | undefined) {
@@ -61,20 +65,22 @@ export class Session {
     this.#deps = deps
     this.sessionId = ref.sessionId
     this.userId = ref.userId
-    if (runId !== undefined) {
-      this.#run = { id: runId, n: 0 }
-      deps.writer.resumeRun(runId)
-    }
+    this.#name = runId
+    // Named after the run, so that a process which does it all again adds no second question either.
+    if (runId !== undefined) this.#userRun = this.#newRun(`${runId.slice(0, 120)}.user`, true)
   }
 
   /** What the user said, whole. */
   user(text: string): void {
-    this.emit({
-      event_type: 'user_message',
-      content_type: 'user',
-      agent_source: 'user',
-      event_data: checkText(text),
-    })
+    this.#userRun ??= this.#newRun(randomId(), false)
+    this.#userRun.emit([
+      {
+        event_type: 'user_message',
+        content_type: 'user',
+        agent_source: 'user',
+        event_data: checkText(text),
+      },
+    ])
   }
 
   /** What the agent thinks. */
@@ -89,12 +95,58 @@ export class Session {
 
   /** Any event. Throws `bad_event` or `event_too_large`. */
   emit(event: Draft): void {
-    this.emitChunk([event])
+    this.#currentRun().emit([event])
   }
 
-  /** Records a provider's stream as this run; see {@link Recording}. Without `adapter` the form is detected. */
+  /**
+   * Fires when the user stops the answer that is being made, wherever that was asked for; give it to the model's SDK and to
+   * tools. Reading it says that an answer begins, which `record()`, `end()` or `fail()` must end. After a stop the next
+   * answer has a signal of its own.
+   */
+  get signal(): AbortSignal {
+    const run = this.#currentRun()
+    run.begin()
+    return run.signal
+  }
+
+  /**
+   * Records a provider's stream as a run of its own; see {@link Recording}. Without `adapter` its form is detected. Where
+   * the provider numbers its chunks (OpenAI Responses), the run has the answer's own id unless the app named one, and a
+   * stream that is read again adds only what is new.
+   */
   record<T>(source: RecordSource<T>, adapter?: Adapter): Recording<T> {
-    return startRecording(this, source, adapter)
+    return this.recordWith(source, { adapter })
+  }
+
+  /**
+   * As {@link record}, with all that can be chosen.
+   *
+   * @internal
+   */
+  recordWith<T>(source: RecordSource<T>, options: RecordOptions): Recording<T> {
+    const isNameless = this.#name === undefined
+    // One that was begun for its signal is the run that this stream was asked for in.
+    const run = this.#run?.isEmpty && !this.#run.hasEnded ? this.#run : this.#namedRun()
+    if (run === this.#run) this.#run = null
+    const end = async (status: Recorded['status'], error?: unknown): Promise<void> => {
+      run.end(status, status === 'failed' ? failureOf(error) : {})
+      // What was emitted by hand beside it has nobody else to end it.
+      this.#run?.end('complete')
+      this.#run = null
+      await this.#deps.writer.flush()
+    }
+    return startRecording({ run, isNameless, end }, source, options)
+  }
+
+  /**
+   * Records the answer of a route that streams already, and gives it back: same status, same headers, same bytes at the same
+   * time. When its reader leaves, the recording goes on.
+   */
+  tee(response: Response, adapter?: Adapter): Response {
+    if (!response.body) return response
+    const [theirs, ours] = response.body.tee()
+    void this.record(new Response(ours, response), adapter)
+    return new Response(theirs, response)
   }
 
   /** Ends the run as complete. Resolves when all that was emitted so far is stored or refused; never rejects. */
@@ -107,16 +159,14 @@ export class Session {
    * hold what is not for users. Resolves like `end()`.
    */
   fail(error: unknown): Promise<void> {
-    if (typeof error === 'string')
-      return this.#endRun('failed', { code: 'agent_failed', text: error.slice(0, MAX_REASON_LENGTH) })
-    const code = (error as { code?: unknown } | null)?.code
-    return this.#endRun('failed', { code: typeof code === 'string' ? code.slice(0, 64) : 'agent_failed' })
+    return this.#endRun('failed', failureOf(error))
   }
 
   /** Closes the session for good: every stream of it ends, later events are refused. Resolves like `end()`. */
   close(): Promise<void> {
-    this.emit({ event_type: 'session_complete', agent_source: 'loomi' })
+    this.#run?.leave()
     this.#run = null
+    this.#newRun(randomId(), false).record([{ event_type: 'session_complete', agent_source: 'loomi' }], 1)
     return this.#deps.writer.flush()
   }
 
@@ -170,20 +220,6 @@ export class Session {
     return this.#deps.writer.refused
   }
 
-  /**
-   * Takes the events of the current run's next input chunk.
-   *
-   * @internal
-   */
-  emitChunk(drafts: readonly Draft[]): void {
-    const run = this.#currentRun()
-    const n = run.n + 1
-    const createdAt = new Date(this.#deps.clock.now()).toISOString()
-    const events = drafts.map((draft, i) => stampDraft(draft, { runId: run.id, n, i, createdAt }))
-    run.n = n
-    if (events.length > 0) this.#deps.writer.push(events)
-  }
-
   #text(
     content_type: 'thought' | 'message',
     text: string,
@@ -198,24 +234,39 @@ export class Session {
     })
   }
 
-  #endRun(status: RunEnd, data: { readonly [name: string]: Json } = {}): Promise<void> {
-    // A run that took nothing has nothing to end.
-    if (this.#run && this.#run.n > 0) {
-      this.emit({
-        event_type: 'run_end',
-        content_type: status,
-        agent_source: 'loomi',
-        event_data: { status, ...data },
-      })
-      this.#run = null
-    }
+  #endRun(status: 'complete' | 'failed', data: { readonly [name: string]: Json } = {}): Promise<void> {
+    if (status === 'complete' && this.#run?.isEmpty) this.#run.leave()
+    else this.#run?.end(status, data)
+    this.#run = null
     return this.#deps.writer.flush()
   }
 
-  #currentRun(): { readonly id: string; n: number } {
-    this.#run ??= { id: this.#deps.newRunId(), n: 0 }
+  #currentRun(): Run {
+    if (!this.#run || this.#run.hasEnded) this.#run = this.#namedRun()
     return this.#run
   }
+
+  #namedRun(): Run {
+    const name = this.#name
+    this.#name = undefined
+    return this.#newRun(name ?? randomId(), name !== undefined)
+  }
+
+  #newRun(id: string, isResumed: boolean): Run {
+    return new Run(this.#ref, id, isResumed, this.#deps)
+  }
+}
+
+/** 52 random bits and more: enough for the runs of one session. */
+function randomId(): string {
+  return crypto.randomUUID().slice(0, 13)
+}
+
+/** What of a failure may travel. */
+function failureOf(error: unknown): { readonly [name: string]: Json } {
+  if (typeof error === 'string') return { code: 'agent_failed', text: error.slice(0, MAX_REASON_LENGTH) }
+  const code = (error as { code?: unknown } | null)?.code
+  return { code: typeof code === 'string' ? code.slice(0, 64) : 'agent_failed' }
 }
 
 function checkText(text: unknown): string {

@@ -4,22 +4,45 @@
  * 1. **Order.** `append` gives the events of a session the next seqs, 1, 2, 3 … without holes, in the order of
  *    commit: whoever reads seq n can read 1 to n − 1.
  * 2. **All or nothing.** A batch is stored whole or not at all; a resolved `append` survives the process.
- * 3. **Once.** Of each run the store keeps the highest `n`; what is at or below it adds nothing and is no error.
- *    Several events of one batch may share an `n` (one input chunk made them all); they are always in one batch.
+ * 3. **Once.** Of each run the store keeps the highest place, `n` and then `i`; what is at or below it adds nothing and
+ *    is no error. The events that one input chunk made share its `n` and are always in one batch; what is said about
+ *    the run itself (its end, for one) takes the last chunk's `n` with a higher `i`, so that a stream which is taken up
+ *    again finds the numbers of its next chunks free.
  * 4. **Ownership.** A session belongs to the user of its first event. Reads for anybody else find nothing; an
  *    append for anybody else is refused with `not_owner`.
  * 5. **Epoch.** A random word made with the session's log, so that a lost and begun-again log is noticed.
  * 6. **Wake-ups are hints.** `watch` may call too often or too late; nothing may depend on it.
+ * 7. **Runs.** A run is open from its first event that is no user's word, or from its first lease, until a `run_end`.
+ *    Whoever ends runs for their producers (`endRuns`) does it once: in the same transaction the end is written and the
+ *    run is no longer open. A run that was stopped takes nothing any more; one that ended otherwise is open again with
+ *    its next event.
  *
  * @module
  */
-import type { Cursor } from './protocol.ts'
+import type { Cursor, RunEnd } from './protocol.ts'
 
 /** A session as one user sees it. */
 export interface SessionRef {
   readonly sessionId: string
   readonly userId: string
 }
+
+/** A run as one user's session has it. */
+export interface RunRef extends SessionRef {
+  readonly runId: string
+}
+
+/** A place in a run: of which chunk, and which of that chunk's events. */
+export interface RunPlace {
+  readonly n: number
+  readonly i: number
+}
+
+/** Which open runs are to be ended: all of a session, certain ones, or those whose lease has lapsed. */
+export type RunChoice =
+  | { readonly sessionId: string }
+  | { readonly runs: readonly RunRef[] }
+  | { readonly lapsedAt: number }
 
 /** An event on its way into the log. `event_data` and `event_metadata` are JSON text, kept to the letter. */
 export interface NewEvent {
@@ -28,8 +51,9 @@ export interface NewEvent {
   readonly n: number
   /** Tells the events of one chunk apart, from 0. */
   readonly i: number
-  /** The lowest chunk that went into the event; equals `n` when it joins none. Not stored. */
+  /** The lowest place that went into the event; equals `n` and `i` when it joins none. Not stored. */
   readonly first_n: number
+  readonly first_i: number
   readonly event_type: string
   readonly content_type: string
   readonly agent_source: string
@@ -42,7 +66,7 @@ export interface NewEvent {
 }
 
 /** A row of the log. */
-export interface StoredEvent extends Omit<NewEvent, 'first_n'> {
+export interface StoredEvent extends Omit<NewEvent, 'first_n' | 'first_i'> {
   readonly seq: number
 }
 
@@ -75,7 +99,13 @@ export type AppendResult =
       readonly ok: false
       readonly code: 'overlap'
       readonly runId: string
-      readonly high: number
+      readonly high: RunPlace
+    }
+  | {
+      /** The run was stopped: leave its events out and try again with the others. */
+      readonly ok: false
+      readonly code: 'run_stopped'
+      readonly runId: string
     }
 
 /** When a user was last heard of in a session. */
@@ -92,18 +122,32 @@ export interface PresenceRow extends SessionRef {
   readonly displayed: Cursor | null
 }
 
-/** Where the log lives. Every method rejects with a `LoomiError`; `store_busy` and `store_unavailable` are worth trying again. */
+/**
+ * Where the log lives. Every method rejects with a `LoomiError`; what was refused with `store_refused` is refused for good,
+ * anything else but `closed` is worth trying again.
+ */
 export interface Store {
-  /** Adds events to a session, making it if need be. The batch is one transaction. */
-  append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult>
+  /**
+   * Adds events to a session, making it if need be. The batch is one transaction. With `leaseUntil` (milliseconds since
+   * 1970) the runs that are open after it are leased until then.
+   */
+  append(ref: SessionRef, events: readonly NewEvent[], leaseUntil?: number): Promise<AppendResult>
   /** Rows after a seq, in order, at most `limit` and about a mebibyte of them. */
   read(ref: SessionRef, after: number, limit: number): Promise<readonly StoredEvent[]>
   /** The heads of those sessions that exist and belong to their ref's user, in the order of `refs`, null for the others. */
   heads(refs: readonly SessionRef[]): Promise<readonly (SessionHead | null)[]>
   /** The keys of those rows of a session that exist, by seq. */
   keys(ref: SessionRef, seqs: readonly number[]): Promise<ReadonlyMap<number, string>>
-  /** The highest n stored of a run, 0 when there is none. */
-  runHigh(ref: SessionRef, runId: string): Promise<number>
+  /** The highest place stored of a run, `n` 0 and `i` -1 when there is none. */
+  runHigh(ref: SessionRef, runId: string): Promise<RunPlace>
+  /** Leases runs, one statement for all; one that is not known yet is open from now on. Those that ended for good are left alone. */
+  leaseRuns(runs: readonly RunRef[], leaseUntil: number): Promise<void>
+  /** Forgets those open runs that have no event. */
+  releaseRuns(runs: readonly RunRef[]): Promise<void>
+  /** Which of these runs were stopped. */
+  stoppedRuns(runs: readonly RunRef[]): Promise<readonly RunRef[]>
+  /** Appends a `run_end` to each open run of the choice and resolves with their number. `createdAt` is ISO 8601. */
+  endRuns(status: RunEnd & ('stopped' | 'interrupted'), choice: RunChoice, createdAt: string): Promise<number>
   /** What is known of a user's presence in a session. */
   loadPresence(ref: SessionRef): Promise<PresenceRow | null>
   /** Keeps presence, one statement for all rows. */
@@ -113,6 +157,14 @@ export interface Store {
   /** Finishes what was asked for and lets go of everything. */
   close(): Promise<void>
 }
+
+/** Whether a place of a run comes after another. */
+export function comesAfter(place: RunPlace, other: RunPlace): boolean {
+  return place.n > other.n || (place.n === other.n && place.i > other.i)
+}
+
+/** Where a run is of which nothing is stored. */
+export const NOWHERE: RunPlace = { n: 0, i: -1 }
 
 /** The key of a row: `<run_id>/<n>`, with `.<i>` for the further events of one chunk. */
 export function keyOf(event: { readonly run_id: string; readonly n: number; readonly i: number }): string {

@@ -80,6 +80,7 @@ async function follow() {
       const isWriting = performance.now() - grewAt < QUIET_MS
       chain('agent', isWriting ? 'writing' : 'done', isWriting)
       agentIs(isWriting)
+      document.getElementById('stop').hidden = !isWriting
     }
     holes.look(logged, source.readyState === EventSource.OPEN)
     draw()
@@ -135,6 +136,10 @@ function wireQuestions() {
     event.preventDefault()
     void ask(field.value)
     field.value = ''
+  })
+  document.getElementById('stop').addEventListener('click', async () => {
+    if (await post('stop'))
+      say('Stopped: the agent, another process, was told through the log. Every tab shows it.')
   })
   form.querySelector('.suggestions').addEventListener('click', ({ target }) => {
     if (target instanceof HTMLButtonElement) void ask(target.textContent)

@@ -130,7 +130,12 @@ export class Items {
     if (event_type === 'run_end') {
       this.#runs.set(run_id, 'ended')
       this.#close(run_id)
-    } else if (event_type !== 'user_message' && content_type !== 'user' && !this.#runs.has(run_id)) {
+    } else if (
+      event_type !== 'user_message' &&
+      content_type !== 'user' &&
+      this.#runs.get(run_id) !== 'open'
+    ) {
+      // Also one that had ended: its producer has taken it up again.
       this.#runs.set(run_id, 'open')
       this.#newestRun = run_id
     }

@@ -1,86 +1,147 @@
 /**
- * Chat Completions chunks (https://platform.openai.com/docs/api-reference/chat-streaming), with the reasoning fields
- * that other providers add: `reasoning_content` (DeepSeek) or `reasoning` (OpenRouter, vLLM).
+ * Chat Completions chunks (https://platform.openai.com/docs/api-reference/chat-streaming), with what other providers
+ * add: reasoning in `reasoning_content` (DeepSeek), `reasoning` (OpenRouter, vLLM) or in content blocks (Mistral), and
+ * images and errors in the stream (OpenRouter).
  *
  * @module
  */
 import type { Draft } from '../drafts.ts'
-import type { Adapter, ChunkReader } from './adapter.ts'
+import type { ChunkReader, Form, Outcome } from './adapter.ts'
+import { errorCode, providerError, source, toolCall, unknownChunk, usage } from './shapes.ts'
+import { Parts, type TextKind } from './parts.ts'
+import { ToolCalls } from './tool-calls.ts'
+import { type Fields, fieldsOf, isFields, jsonOf, listOf, partWord, stringOf } from './values.ts'
 
-interface Choice {
-  readonly index?: unknown
-  readonly delta?: {
-    readonly content?: unknown
-    readonly reasoning_content?: unknown
-    readonly reasoning?: unknown
-  } | null
-  readonly finish_reason?: unknown
-}
-
-type Kind = 'thought' | 'message'
-
-export const openaiChat: { readonly recognises: (chunk: unknown) => boolean; readonly adapter: Adapter } = {
-  recognises: (chunk) =>
-    isRecord(chunk) &&
-    (chunk['object'] === 'chat.completion.chunk' || choicesOf(chunk).some((c) => isRecord(c.delta))),
+export const openaiChat: Form = {
+  recognises: (chunk) => {
+    const { object, choices } = fieldsOf(jsonOf(chunk))
+    return object === 'chat.completion.chunk' || listOf(choices).some(({ delta }) => isFields(delta))
+  },
   adapter: chatReader,
 }
 
 function chatReader(): ChunkReader {
-  /** The part that each choice is writing. */
-  const open = new Map<number, { readonly kind: Kind; readonly part: string }>()
-  let parts = 0
+  const parts = new Parts()
+  const calls = new ToolCalls()
+  /** Where a call is being written, and whether what its tool gets is text even if it looks like JSON. */
+  const places = new Map<string, boolean>()
+  const usages = { last: '', told: '' }
+  let names = 0
+  let outcome: Outcome | null = null
 
   return {
-    read(chunk) {
-      if (!isRecord(chunk)) return []
-      const message = typeof chunk['id'] === 'string' && chunk['id'] !== '' ? partName(chunk['id']) : 'chat'
-      return choicesOf(chunk).flatMap((choice) => readChoice(choice, message))
+    read(given) {
+      const chunk = jsonOf(given)
+      return isFields(chunk) ? readChunk(chunk) : [unknownChunk(chunk)]
     },
-    finish: () => [...open.keys()].flatMap(close),
+    finish: () => [...parts.endAll(), ...calls.cutAll(), ...tellUsage()],
+    outcome: () => outcome,
   }
 
-  function readChoice(choice: Choice, message: string): Draft[] {
-    const index = typeof choice.index === 'number' ? choice.index : 0
-    const { reasoning_content, reasoning, content } = choice.delta ?? {}
+  function readChunk(chunk: Fields): Draft[] {
+    const { id, object, error, usage: counts } = chunk
+    const choices = listOf(chunk['choices'])
+    const drafts = choices.flatMap((choice) => readChoice(choice, partWord(id, 'chat')))
+    if (isFields(counts)) usages.last = JSON.stringify(counts)
+    // Some count in every chunk; what they say while text comes is not worth an event.
+    if (choices.every((choice) => choice['finish_reason'])) drafts.push(...tellUsage())
+    if (error || object === 'error') drafts.push(fail(error || chunk))
+    const isKnown = Array.isArray(chunk['choices']) || isFields(counts) || drafts.length > 0
+    return isKnown ? drafts : [unknownChunk(chunk, object)]
+  }
+
+  function readChoice(choice: Fields, message: string): Draft[] {
+    const slot = `${typeof choice['index'] === 'number' ? choice['index'] : 0}`
+    const delta = fieldsOf(choice['delta'])
+    const drafts: Draft[] = []
+    const text = (kind: TextKind, value: unknown): void => {
+      const before = parts.at(slot)
+      const name = before?.kind === kind ? before.name : `${message}/${names}`
+      const added = parts.delta(slot, kind, name, stringOf(value))
+      if (added.length > 0 && name !== before?.name) names++
+      drafts.push(...added)
+    }
+    text('thought', delta['reasoning_content'] || delta['reasoning'])
+    for (const block of listOf(delta['content'])) {
+      for (const { text: thought } of listOf(block['thinking'])) text('thought', thought)
+      text('message', block['text'])
+      drafts.push(...readBlock(block))
+    }
+    text('message', delta['content'])
+    text('message', fieldsOf(delta['audio'])['transcript'])
+    text('refusal', delta['refusal'])
+    drafts.push(...listOf(delta['images']).flatMap(readBlock))
+    for (const { url_citation } of listOf(delta['annotations'])) {
+      const { url, title, ...more } = fieldsOf(url_citation)
+      if (url) drafts.push(source(url, title, more))
+    }
+    drafts.push(...readCalls(slot, delta))
+    if (choice['finish_reason']) drafts.push(...parts.end(slot), ...endCalls(slot))
+    if (choice['finish_reason'] === 'error') outcome ??= { status: 'failed', code: 'error' }
+    if (choice['error']) drafts.push(fail(choice['error']))
+    return drafts
+  }
+
+  function readCalls(slot: string, delta: Fields): Draft[] {
+    const ended: Draft[] = []
+    for (const { id, index, custom, function: fn } of listOf(delta['tool_calls'])) {
+      const { name, arguments: text, input } = fieldsOf(custom ?? fn)
+      const place = `${slot}/${typeof index === 'number' ? index : 0}`
+      const open = calls.at(place)
+      // Gemini's calls all have the index 0, or none: there, one begins where a name comes.
+      const isNamed = open !== undefined && open.name !== '' && stringOf(name) !== ''
+      const isOther = typeof index !== 'number' || (stringOf(id) !== '' && id !== open?.id)
+      if (isNamed && isOther) ended.push(...endCall(place))
+      calls.add(place, { id, name, text: text ?? input })
+      places.set(place, places.get(place) === true || isFields(custom))
+    }
+    // The way of before there were tools.
+    const old = delta['function_call']
+    if (isFields(old)) {
+      calls.add(`${slot}/0`, { name: old['name'], text: old['arguments'] })
+      places.set(`${slot}/0`, false)
+    }
+    return ended
+  }
+
+  function endCalls(slot: string): Draft[] {
+    return [...places.keys()].filter((place) => place.startsWith(`${slot}/`)).flatMap(endCall)
+  }
+
+  function endCall(place: string): Draft[] {
+    const isText = places.get(place)
+    places.delete(place)
+    const call = calls.at(place)
+    if (!isText || !call) return calls.end(place)
+    calls.drop(place)
+    return [toolCall(call.id, call.name, call.text)]
+  }
+
+  function tellUsage(): Draft[] {
+    if (usages.last === usages.told) return []
+    usages.told = usages.last
+    return [usage(JSON.parse(usages.last))]
+  }
+
+  function fail(error: unknown): Draft {
+    const draft = providerError(error)
+    outcome = { status: 'failed', code: errorCode(fieldsOf(draft.event_data)['code']) }
+    return draft
+  }
+}
+
+/** What a block holds that is no text. */
+function readBlock(block: Fields): Draft[] {
+  const { type, url, title, image_url } = block
+  const image = isFields(image_url) ? image_url['url'] : image_url
+  if (type === 'image_url')
     return [
-      ...delta(index, message, 'thought', reasoning_content ?? reasoning),
-      ...delta(index, message, 'message', content),
-      ...(choice.finish_reason ? close(index) : []),
+      { event_type: 'file', event_data: jsonOf({ media_type: mediaType(stringOf(image)), url: image }) },
     ]
-  }
-
-  function delta(index: number, message: string, kind: Kind, text: unknown): Draft[] {
-    if (typeof text !== 'string' || text === '') return []
-    const before = open.get(index)
-    const closing = before && before.kind !== kind ? close(index) : []
-    const { part } = open.get(index) ?? { part: `${message}/${parts++}` }
-    open.set(index, { kind, part })
-    return [...closing, { event_type: 'llm_chunk', content_type: kind, event_data: text, part }]
-  }
-
-  /** An empty last delta: it joins the one before while that is still waiting, so it seldom costs a row. */
-  function close(index: number): Draft[] {
-    const last = open.get(index)
-    open.delete(index)
-    if (!last) return []
-    return [
-      { event_type: 'llm_chunk', content_type: last.kind, event_data: '', part: last.part, part_done: true },
-    ]
-  }
+  return type === 'tool_reference' && url ? [source(url, title)] : []
 }
 
-/** A provider's id as a part may carry it: short, one word, and without what no id may hold. */
-function partName(id: string): string {
-  return id.slice(0, 80).replaceAll(/[/\p{Cc}\p{Cs}]/gu, '_')
-}
-
-function choicesOf(chunk: { readonly [name: string]: unknown }): Choice[] {
-  return Array.isArray(chunk['choices'])
-    ? chunk['choices'].filter((choice): choice is Choice => isRecord(choice))
-    : []
-}
-
-function isRecord(value: unknown): value is { readonly [name: string]: unknown } {
-  return typeof value === 'object' && value !== null
+/** An address tells it only if it holds the image itself. */
+function mediaType(url: string): string {
+  return /^data:(image\/[\w.+-]+)[;,]/.exec(url)?.[1] ?? 'image/*'
 }

@@ -37,11 +37,15 @@ export function lazyStore(url: string): Store {
   }
 
   return {
-    append: async (ref, events) => (await open()).append(ref, events),
+    append: async (ref, events, leaseUntil) => (await open()).append(ref, events, leaseUntil),
     read: async (ref, after, limit) => (await open()).read(ref, after, limit),
     heads: async (refs) => (await open()).heads(refs),
     keys: async (ref, seqs) => (await open()).keys(ref, seqs),
     runHigh: async (ref, runId) => (await open()).runHigh(ref, runId),
+    leaseRuns: async (runs, leaseUntil) => (await open()).leaseRuns(runs, leaseUntil),
+    releaseRuns: async (runs) => (await open()).releaseRuns(runs),
+    stoppedRuns: async (runs) => (await open()).stoppedRuns(runs),
+    endRuns: async (status, choice, createdAt) => (await open()).endRuns(status, choice, createdAt),
     loadPresence: async (ref) => (await open()).loadPresence(ref),
     savePresence: async (rows) => (await open()).savePresence(rows),
     watch(changed) {

@@ -6,9 +6,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LoomiError } from '../errors.ts'
 
-const VERSION = 1
-
-const TABLES = `
+/** What each version added, from an empty file on. */
+export const STEPS: readonly string[] = [
+  `
 create table loomi_sessions (
   session_id text primary key,
   user_id text not null,
@@ -50,9 +50,23 @@ create table loomi_heartbeats (
   displayed text,
   primary key (user_id, session_id)
 ) without rowid;
-`
+`,
+  // Runs know how they ended, and until when their producer is taken to be alive.
+  `
+alter table loomi_runs add column user_id text not null default '';
+alter table loomi_runs add column last_i integer not null default 0;
+alter table loomi_runs add column status text;
+alter table loomi_runs add column lease_until integer;
+update loomi_runs set user_id = (select user_id from loomi_sessions s where s.session_id = loomi_runs.session_id),
+  last_i = coalesce((select max(i) from loomi_stream_events e
+    where e.session_id = loomi_runs.session_id and e.run_id = loomi_runs.run_id and e.n = loomi_runs.last_n), 0);
+create index loomi_open_runs on loomi_runs (lease_until) where status = 'open';
+`,
+]
 
-/** Makes the tables in a new file; refuses a file that a newer version wrote. Several processes may start at once. */
+const VERSION = STEPS.length
+
+/** Makes the tables in a new file, brings an older one up to date, refuses a file that a newer version wrote. Several processes may start at once. */
 export function prepareSchema(db: DatabaseSync): void {
   if (versionOf(db) === VERSION) return
   db.exec('begin immediate')
@@ -65,10 +79,8 @@ export function prepareSchema(db: DatabaseSync): void {
         `This log was written by a newer loomi-recovery (schema ${version}, this one knows ${VERSION}). Update the package.`,
       )
     }
-    if (version === 0) {
-      db.exec(TABLES)
-      db.exec(`pragma user_version = ${VERSION}`)
-    }
+    for (const step of STEPS.slice(version)) db.exec(step)
+    db.exec(`pragma user_version = ${VERSION}`)
     db.exec('commit')
   } catch (error) {
     db.exec('rollback')

@@ -9,18 +9,22 @@
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { LoomiError, toLoomiError } from '../errors.ts'
-import type {
-  AppendResult,
-  NewEvent,
-  PresenceRow,
-  SessionHead,
-  SessionRef,
-  Store,
-  StoredEvent,
+import {
+  type AppendResult,
+  keyOf,
+  type NewEvent,
+  type PresenceRow,
+  type RunChoice,
+  type RunPlace,
+  type RunRef,
+  type SessionHead,
+  type SessionRef,
+  type Store,
+  type StoredEvent,
 } from '../store.ts'
-import { keyOf } from '../store.ts'
+import { SqliteLog, toHead } from './sqlite-log.ts'
 import { prepareSchema } from './sqlite-schema.ts'
 
 const POLL_MS = 50
@@ -29,17 +33,6 @@ const PAGE_BYTES = 1 << 20
 const SLICE_ROWS = 100
 
 const SQL = {
-  session: 'select user_id, epoch, head, head_key, closed_seq from loomi_sessions where session_id = ?',
-  insertSession: `insert into loomi_sessions (session_id, user_id, epoch, head, head_key, closed_seq, created_at)
-    values (?, ?, ?, 0, '', null, ?)`,
-  updateSession: 'update loomi_sessions set head = ?, head_key = ?, closed_seq = ? where session_id = ?',
-  runHigh: `select r.last_n from loomi_sessions s join loomi_runs r on r.session_id = s.session_id
-    where s.session_id = ? and s.user_id = ? and r.run_id = ?`,
-  putRun: `insert into loomi_runs (session_id, run_id, last_n) values (?, ?, ?)
-    on conflict (session_id, run_id) do update set last_n = excluded.last_n`,
-  insertEvent: `insert into loomi_stream_events (session_id, seq, run_id, n, i, event_type, content_type,
-    agent_source, event_data, event_metadata, part_id, part_done, created_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   read: `select e.seq, e.run_id, e.n, e.i, e.event_type, e.content_type, e.agent_source, e.event_data,
     e.event_metadata, e.part_id, e.part_done, e.created_at
     from loomi_sessions s join loomi_stream_events e on e.session_id = s.session_id
@@ -71,6 +64,7 @@ export function openSqlite(path: string): Store {
 class SqliteStore implements Store {
   readonly #db: DatabaseSync
   readonly #sql: Record<keyof typeof SQL, StatementSync>
+  readonly #log: SqliteLog
   readonly #watchers = new Set<() => void>()
   #queue: Pending[] = []
   #flushing: Promise<void> | null = null
@@ -92,6 +86,7 @@ class SqliteStore implements Store {
       this.#sql = Object.fromEntries(
         Object.entries(SQL).map(([name, text]) => [name, this.#db.prepare(text)]),
       ) as Record<keyof typeof SQL, StatementSync>
+      this.#log = new SqliteLog(this.#db)
     } catch (error) {
       db?.close()
       throw toLoomiError(
@@ -102,8 +97,35 @@ class SqliteStore implements Store {
     }
   }
 
-  append(ref: SessionRef, events: readonly NewEvent[]): Promise<AppendResult> {
-    return this.#write(() => this.#appendNow(ref, events)) as Promise<AppendResult>
+  append(
+    ref: SessionRef,
+    events: readonly NewEvent[],
+    leaseUntil: number | null = null,
+  ): Promise<AppendResult> {
+    return this.#write(() => this.#log.append(ref, events, leaseUntil)) as Promise<AppendResult>
+  }
+
+  async leaseRuns(runs: readonly RunRef[], leaseUntil: number): Promise<void> {
+    await this.#write(() => this.#log.lease(runs, leaseUntil))
+  }
+
+  async releaseRuns(runs: readonly RunRef[]): Promise<void> {
+    await this.#write(() => this.#log.release(runs))
+  }
+
+  async stoppedRuns(runs: readonly RunRef[]): Promise<readonly RunRef[]> {
+    return this.#ask(() => this.#log.stopped(runs))
+  }
+
+  async endRuns(status: 'stopped' | 'interrupted', choice: RunChoice, createdAt: string): Promise<number> {
+    let ended = 0
+    // Looked for first, because most sweeps find nothing and a write lock for that would disturb the writers.
+    while (this.#ask(() => this.#log.openRuns(choice)).length > 0) {
+      const more = (await this.#write(() => this.#log.endRuns(status, choice, createdAt))) as number
+      if (more === 0) break
+      ended += more
+    }
+    return ended
   }
 
   async savePresence(rows: readonly PresenceRow[]): Promise<void> {
@@ -163,8 +185,8 @@ class SqliteStore implements Store {
     })
   }
 
-  async runHigh(ref: SessionRef, runId: string): Promise<number> {
-    return this.#ask(() => this.#runHighNow(ref, runId))
+  async runHigh(ref: SessionRef, runId: string): Promise<RunPlace> {
+    return this.#ask(() => this.#log.place(ref, runId))
   }
 
   async loadPresence(ref: SessionRef): Promise<PresenceRow | null> {
@@ -267,45 +289,6 @@ class SqliteStore implements Store {
     })
   }
 
-  #appendNow(ref: SessionRef, events: readonly NewEvent[]): AppendResult {
-    const { sessionId, userId } = ref
-    const session = this.#sql.session.get(sessionId)
-    if (session && session['user_id'] !== userId) return { ok: false, code: 'not_owner' }
-
-    const highs = new Map<string, number>()
-    for (const { run_id } of events) {
-      if (!highs.has(run_id)) highs.set(run_id, this.#runHighNow(ref, run_id))
-    }
-    const overlap = events.find(
-      (event) => event.first_n <= highs.get(event.run_id)! && event.n > highs.get(event.run_id)!,
-    )
-    if (overlap)
-      return { ok: false, code: 'overlap', runId: overlap.run_id, high: highs.get(overlap.run_id)! }
-    const fresh = events.filter((event) => event.n > highs.get(event.run_id)!)
-    if (session && fresh.length === 0) return { ok: true, head: toHead(session), added: [] }
-    if (session && session['closed_seq'] !== null) return { ok: false, code: 'session_closed' }
-
-    const epoch = session ? String(session['epoch']) : randomWord()
-    if (!session) this.#sql.insertSession.run(sessionId, userId, epoch, fresh[0]?.created_at ?? '')
-    let head = Number(session?.['head'] ?? 0)
-    let closedSeq: number | null = null
-    const added = fresh.map(({ first_n: _, ...event }): StoredEvent => {
-      const row = { seq: ++head, ...event }
-      if (row.event_type === 'session_complete') closedSeq = row.seq
-      this.#sql.insertEvent.run(sessionId, ...columnsOf(row))
-      return row
-    })
-    const last = added.at(-1)
-    if (last) this.#sql.updateSession.run(head, keyOf(last), closedSeq, sessionId)
-    for (const { run_id, n } of fresh) highs.set(run_id, Math.max(n, highs.get(run_id)!))
-    for (const [runId, high] of highs) this.#sql.putRun.run(sessionId, runId, high)
-    return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, added }
-  }
-
-  #runHighNow({ sessionId, userId }: SessionRef, runId: string): number {
-    return Number(this.#sql.runHigh.get(sessionId, userId, runId)?.['last_n'] ?? 0)
-  }
-
   #ask<T>(work: () => T): T {
     if (this.#closed) throw new LoomiError('closed', 'The store is closed.')
     try {
@@ -333,40 +316,9 @@ class SqliteStore implements Store {
   }
 }
 
-function columnsOf(row: StoredEvent): SQLInputValue[] {
-  return [
-    row.seq,
-    row.run_id,
-    row.n,
-    row.i,
-    row.event_type,
-    row.content_type,
-    row.agent_source,
-    row.event_data,
-    row.event_metadata,
-    row.part_id,
-    row.part_done ? 1 : 0,
-    row.created_at,
-  ]
-}
-
 function toEvent(row: Record<string, unknown>): StoredEvent {
   row['part_done'] = row['part_done'] === 1
   return row as unknown as StoredEvent
-}
-
-function toHead(row: Record<string, unknown>): SessionHead {
-  return {
-    epoch: String(row['epoch']),
-    head: Number(row['head']),
-    headKey: String(row['head_key']),
-    closedSeq: row['closed_seq'] === null ? null : Number(row['closed_seq']),
-  }
-}
-
-function randomWord(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(8))
-  return Array.from(bytes, (byte) => (byte % 36).toString(36)).join('')
 }
 
 function isBusy(error: unknown): boolean {
@@ -375,9 +327,19 @@ function isBusy(error: unknown): boolean {
   return code !== undefined && ((code & 0xff) === 5 || (code & 0xff) === 6)
 }
 
+function isRefusal(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode
+  // SQLITE_TOOBIG, SQLITE_CONSTRAINT and SQLITE_MISMATCH: the same value fails every time.
+  return code !== undefined && [18, 19, 20].includes(code & 0xff)
+}
+
 function toStoreError(error: unknown): LoomiError {
   if (isBusy(error))
     return new LoomiError('store_busy', 'Another process holds the log’s write lock. It is tried again.', {
+      cause: error,
+    })
+  if (isRefusal(error))
+    return new LoomiError('store_refused', `The log can never take this: ${messageOf(error)}.`, {
       cause: error,
     })
   return toLoomiError(error, 'store_failed', `The log could not be used: ${messageOf(error)}.`)

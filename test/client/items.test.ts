@@ -61,6 +61,16 @@ describe('Items', () => {
     expect(items.running).to.equal(false)
   })
 
+  it('is running again when a producer takes up a run that had ended', () => {
+    const items = filled({ part_id: 'p' }, { event_type: 'run_end', content_type: 'interrupted' })
+    expect(items.running).to.equal(false)
+    items.add(placed(3, { part_id: 'p' }), show)
+    expect(items.running).to.equal(true)
+    expect(items.list[0]!.text).to.equal('e1e3')
+    items.add(placed(4, { event_type: 'run_end', content_type: 'complete' }), show)
+    expect(items.running).to.equal(false)
+  })
+
   it('leaves out what beforeShow refuses, but tells it all the text of the part', () => {
     const items = new Items()
     const told: string[] = []

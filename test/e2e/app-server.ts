@@ -26,6 +26,10 @@ app.use('/api/loomi/stream/*', async (c, next) => {
 app.route('/api/loomi', loomi.routes)
 app.get('/streams', (c) => c.json(streams))
 app.get('/beats', (c) => c.json(beats))
+app.post('/stop/:session', async (c) => {
+  await loomi.stop(c.req.param('session'))
+  return c.body(null, 204)
+})
 app.get('/blank', (c) => c.html('<!doctype html><title>blank</title>'))
 app.get('/globals/:session', (c) =>
   c.html(`<!doctype html><title>globals</title>

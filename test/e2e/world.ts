@@ -14,6 +14,8 @@ import { createLoomi, type Loomi, type Session } from '../../dist/server/index.j
 export interface World {
   /** Address of the app, through the wire. */
   readonly url: string
+  /** The log's file. */
+  readonly store: string
   readonly loomi: Loomi
   /** Cuts every connection; later ones work. */
   cut(): void
@@ -58,6 +60,7 @@ export async function makeWorld({ heartbeatMs = 5000 }: { heartbeatMs?: number }
 
   const world: World = {
     url: `http://localhost:${(wire.address() as AddressInfo).port}`,
+    store,
     loomi,
     cut: () => sockets.forEach((socket) => socket.destroy()),
     setDown(value) {

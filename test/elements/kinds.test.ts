@@ -11,6 +11,11 @@ describe('kindOf', () => {
     ['user', 'user'],
     ['tool_call', 'tool'],
     ['tool_result', 'tool'],
+    ['refusal', 'message'],
+    ['source', 'source'],
+    ['error', 'error'],
+    ['loomi_dropped', 'dropped'],
+    ['usage', 'silent'],
     ['plan', 'event'],
     ['', 'event'],
     ['constructor', 'event'],
@@ -23,5 +28,9 @@ describe('kindOf', () => {
   it('tells the end of a run by its event_type, for its content_type says how it ended', () => {
     expect(kindOf(anEvent({ event_type: 'run_end', content_type: 'failed' }))).to.equal('run_end')
     expect(kindOf(anEvent({ event_type: 'llm_chunk', content_type: 'failed' }))).to.equal('event')
+  })
+
+  it('keeps what only the provider knows to itself, whatever the provider calls it', () => {
+    expect(kindOf(anEvent({ event_type: 'provider_chunk', content_type: 'message' }))).to.equal('silent')
   })
 })

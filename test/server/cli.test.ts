@@ -31,7 +31,7 @@ describe('loomi-recovery', { timeout: 60_000 }, () => {
   })
 
   const mistakes: [string, string[], RegExp, Record<string, string>?][] = [
-    ['an unknown command', ['observe'], /no command "observe".*serve and feed/],
+    ['an unknown command', ['observe'], /no command "observe".*serve, feed, /],
     ['an unknown flag', ['serve', '--prot', '1'], /'--prot'.*--help/],
     ['a stray word', ['serve', 'now'], /'now'.*--help/],
     ['a flag without its value', ['serve', '--port'], /--port.*--help/],

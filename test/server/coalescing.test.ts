@@ -49,6 +49,7 @@ describe('the events of a session on their way to the store', () => {
     assert.deepEqual(await texts(), ['a'])
     await clock.advance(1)
     assert.deepEqual(await texts(), ['a', 'bc'])
+    await agent.end()
     assert.equal(clock.pending, 0)
   })
 

@@ -1,16 +1,28 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { detectAdapter } from '../../server/adapters/adapter.ts'
+import fc from 'fast-check'
+import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream'
+import type { ChatCompletionChunk } from 'openai/resources/chat/completions'
+import { detect } from '../../server/adapters/forms.ts'
 import { openaiChat } from '../../server/adapters/openai-chat.ts'
 import type { Draft } from '../../server/drafts.ts'
-import { textOf } from '../../server/protocol.ts'
-import { CHAT_RECORDINGS, makeWorld, recordingLines, REF, rowsOf, withoutRecordings } from './support.ts'
+import {
+  dataOf,
+  draftsOf,
+  endsOf,
+  garbage,
+  jsonLines,
+  pieces,
+  recordedChunks,
+  recordingsOf,
+  short,
+  takeAll,
+  textsOf,
+} from './provider-chunks.ts'
+import { makeWorld, REF, rowsOf, SEED, TIMES } from './support.ts'
 
-interface Delta {
-  readonly content?: string | null
-  readonly reasoning_content?: string | null
-  readonly reasoning?: string | null
-}
+type Delta = ChatCompletionChunk.Choice.Delta
+type End = ChatCompletionChunk.Choice['finish_reason']
 
 const chunk = (delta: unknown, more: object = {}, index = 0): unknown => ({
   id: 'chat/1',
@@ -18,16 +30,79 @@ const chunk = (delta: unknown, more: object = {}, index = 0): unknown => ({
   choices: [{ index, delta, ...more }],
 })
 
-function read(chunks: readonly unknown[]): Draft[] {
-  const reader = openaiChat.adapter()
-  return [...chunks.flatMap((chunk) => reader.read(chunk)), ...reader.finish()]
+/** A chunk as OpenAI's types have it. */
+const typed = (delta: Delta, finish_reason: End = null, index = 0): ChatCompletionChunk => ({
+  id: 'chat',
+  object: 'chat.completion.chunk',
+  created: 0,
+  model: 'gpt-5',
+  choices: [{ index, delta, finish_reason }],
+})
+
+const call = (index: number, fields: object): Delta => ({ tool_calls: [{ index, ...fields }] })
+
+const read = (chunks: readonly unknown[]): Draft[] => draftsOf(openaiChat, chunks)
+
+/** The texts that the SDK makes of a stream, by kind, and the calls. */
+async function sdkReading(chunks: readonly unknown[]): Promise<{ texts: object; calls: unknown[] }> {
+  const { choices } = await ChatCompletionStream.fromReadableStream(jsonLines(chunks)).finalChatCompletion()
+  const texts: Record<string, string> = { thought: '', message: '', refusal: '' }
+  const calls: unknown[] = []
+  for (const { message } of choices) {
+    texts['message'] += message.content ?? ''
+    texts['refusal'] += message.refusal ?? ''
+    for (const { id, function: fn } of (message.tool_calls ?? []) as {
+      id: string
+      function: { name: string; arguments: string }
+    }[])
+      calls.push({ id, name: fn.name, input: JSON.parse(fn.arguments) as unknown })
+  }
+  for (const { choices } of chunks as { choices: { delta: { reasoning_content?: string | null } }[] }[])
+    for (const { delta } of choices) texts['thought'] += delta.reasoning_content ?? ''
+  return { texts, calls }
 }
 
-/** Kind, part and text, with the mark of an end. */
-const short = (drafts: readonly Draft[]): string[] =>
-  drafts.map((d) => `${d.content_type} ${d.part} ${JSON.stringify(d.event_data)}${d.part_done ? ' end' : ''}`)
+async function assertLikeSdk(chunks: readonly unknown[]): Promise<void> {
+  const drafts = read(chunks)
+  const texts: Record<string, string> = { thought: '', message: '', refusal: '' }
+  for (const [name, text] of Object.entries(textsOf(drafts))) texts[name.split(' ')[0]!] += text
+  assert.deepEqual({ texts, calls: dataOf(drafts, 'tool_call') }, await sdkReading(chunks))
+  assert.deepEqual(
+    endsOf(drafts).toSorted(),
+    [...new Set(drafts.flatMap(({ part }) => part ?? []))].toSorted(),
+  )
+}
 
 describe('Chat Completions chunks', () => {
+  it('become what OpenAI’s SDK makes of them', () =>
+    assertLikeSdk([
+      typed({ role: 'assistant', content: '' }),
+      typed({ content: 'Hel' }),
+      typed({ content: 'lo' }),
+      typed(call(0, { id: 'a', type: 'function', function: { name: 'add', arguments: '' } })),
+      typed(call(0, { function: { arguments: '{"a"' } })),
+      typed(call(1, { id: 'b', type: 'function', function: { name: 'sub', arguments: '{"b"' } })),
+      typed(call(0, { function: { arguments: ':1}' } })),
+      typed(call(1, { function: { arguments: ':2}' } })),
+      typed({}, 'tool_calls'),
+      typed({ role: 'assistant', refusal: 'I wo' }, null, 1),
+      typed({ refusal: 'n’t' }, null, 1),
+      typed({}, 'stop', 1),
+    ]))
+
+  it('keep any text to the letter', async () => {
+    const deltas = fc.array(fc.tuple(pieces, fc.constantFrom('content', 'reasoning_content')), {
+      maxLength: 4,
+    })
+    await fc.assert(
+      fc.asyncProperty(deltas, async (texts) => {
+        const told = texts.flatMap(([all, field]) => all.map((text) => typed({ [field]: text })))
+        await assertLikeSdk([typed({ role: 'assistant' }), ...told, typed({}, 'stop')])
+      }),
+      { ...SEED, numRuns: 60 * TIMES },
+    )
+  })
+
   it('become deltas of one message, ended by the finish reason', () => {
     const drafts = read([
       chunk({ role: 'assistant', content: '' }),
@@ -54,7 +129,7 @@ describe('Chat Completions chunks', () => {
     const drafts = read([
       chunk({ content: 'a' }),
       chunk({ content: 'b' }, { finish_reason: 'length' }),
-      { choices: [], usage: {} },
+      { choices: [] },
     ])
     assert.deepEqual(short(drafts), [
       'message chat_1/0 "a"',
@@ -110,33 +185,8 @@ describe('Chat Completions chunks', () => {
       chunk({}, { finish_reason: 'stop' }, 1),
       chunk({ content: 'c' }, { finish_reason: 'stop' }, 0),
     ])
-    const texts: Record<string, string> = {}
-    for (const { part = '', event_data } of drafts)
-      texts[part] = (texts[part] ?? '') + textOf(event_data ?? null)
-    assert.deepEqual(texts, { 'chat_1/0': 'abc', 'chat_1/1': 'xy' })
+    assert.deepEqual(textsOf(drafts), { 'message chat_1/0': 'abc', 'message chat_1/1': 'xy' })
     assert.equal(drafts.filter(({ part_done }) => part_done).length, 2)
-  })
-
-  it('may be garbage, which makes nothing', () => {
-    const garbage = [
-      null,
-      undefined,
-      5,
-      'text',
-      [],
-      {},
-      { choices: null },
-      { choices: {} },
-      { choices: [null, 1, 'x', []] },
-      { choices: [{}] },
-      { choices: [{ delta: null }] },
-      { choices: [{ delta: 'x' }] },
-      { choices: [{ delta: { content: 5, reasoning: {} } }] },
-      { choices: [{ delta: { content: ['a'] } }] },
-      { choices: [{ index: 'x', delta: { content: '' } }] },
-      { error: { message: 'overloaded' } },
-    ]
-    assert.deepEqual(read(garbage), [])
   })
 
   it('may have ids that no part could carry', async () => {
@@ -151,39 +201,48 @@ describe('Chat Completions chunks', () => {
   })
 
   it('are known by their object, or by a delta', () => {
-    assert.equal(detectAdapter(chunk({ content: 'a' })), openaiChat.adapter)
-    assert.equal(detectAdapter({ object: 'chat.completion.chunk', choices: [] }), openaiChat.adapter)
-    assert.equal(detectAdapter({ choices: [{ delta: {} }] }), openaiChat.adapter)
-    for (const other of [{ type: 'response.created' }, { choices: [{ text: 'x' }] }, [], 'x', null]) {
-      assert.throws(() => detectAdapter(other), /form of this stream is not known/)
-    }
+    for (const known of [
+      chunk({}),
+      { object: 'chat.completion.chunk', choices: [] },
+      { choices: [{ delta: {} }] },
+    ])
+      assert.ok(openaiChat.recognises(known))
+    for (const other of [{ type: 'response.created' }, { choices: [{ text: 'x' }] }, [], 'x', null])
+      assert.ok(!openaiChat.recognises(other))
   })
-})
 
-describe('recorded Chat Completions streams', { skip: withoutRecordings() }, () => {
-  for (const name of CHAT_RECORDINGS) {
-    it(`${name}: the log has the provider’s text and reasoning byte for byte`, async () => {
-      const chunks = recordingLines(name).map((line) => JSON.parse(line) as { choices: { delta: Delta }[] })
-      const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta))
-      const expected = {
-        thought: deltas
-          .map(({ reasoning_content, reasoning }) => reasoning_content ?? reasoning ?? '')
-          .join(''),
-        message: deltas.map(({ content }) => content ?? '').join(''),
-      }
-      assert.ok(expected.message.length > 10)
-      const { loomi, store } = makeWorld()
-      assert.deepEqual(await loomi.session(REF).record(chunks), { status: 'complete' })
-      const rows = (await rowsOf(store)).filter(({ event_type }) => event_type === 'llm_chunk')
-      const textOf = (kind: string): string =>
-        rows
-          .filter(({ content_type }) => content_type === kind)
-          .map(({ event_data }) => JSON.parse(event_data) as string)
-          .join('')
-      assert.deepEqual({ thought: textOf('thought'), message: textOf('message') }, expected)
-      const parts = new Set(rows.map(({ part_id }) => part_id))
-      assert.equal(parts.size, expected.thought ? 2 : 1)
-      assert.equal(rows.filter(({ part_done }) => part_done).length, parts.size)
-    })
+  it('are found behind what nobody knows, which is kept', () => {
+    const drafts = draftsOf({ recognises: () => true, adapter: detect }, [
+      { hello: 1 },
+      chunk({ content: 'a' }),
+    ])
+    assert.deepEqual(dataOf(drafts, 'provider_chunk'), [{ hello: 1 }])
+    assert.deepEqual(textsOf(drafts), { 'message chat_1/0': 'a' })
+  })
+
+  it('may be anything, and nothing throws', () => {
+    const names =
+      'object choices delta index finish_reason content reasoning reasoning_content refusal tool_calls id'
+    const more =
+      'function custom name arguments input function_call annotations url_citation url title usage error'
+    const others = 'thinking text type image_url images audio transcript code message'
+    const types = [
+      'chat.completion.chunk',
+      'stop',
+      'error',
+      'image_url',
+      'tool_reference',
+      'text',
+      'thinking',
+    ]
+    const some = garbage(types, `${names} ${more} ${others}`.split(' '))
+    fc.assert(
+      fc.property(fc.array(some, { maxLength: 8 }), (chunks) => takeAll(openaiChat, chunks)),
+      { ...SEED, numRuns: 1500 * TIMES },
+    )
+  })
+
+  for (const name of recordingsOf('openai-chat')) {
+    it(`recorded in ${name} become what the SDK makes of them`, () => assertLikeSdk(recordedChunks(name)))
   }
 })

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
 import { createLoomi, type LoomiOptions } from '../../server/loomi.ts'
 import { tickets } from '../../server/tickets.ts'
-import { makeWorld, REF, request } from './support.ts'
+import { makeWorld, REF, rowsOf, request } from './support.ts'
 
 describe('createLoomi', () => {
   for (const name of ['disconnectThresholdMs', 'pileUp', 'heartbeatMs'] as const) {
@@ -54,7 +54,10 @@ describe('createLoomi', () => {
     session.message('a', { part: 'm' })
     session.message('b', { part: 'm' })
     await loomi.close()
-    assert.equal((await store.heads([REF]))[0]?.head, 2)
+    assert.deepEqual(
+      (await rowsOf(store)).map(({ event_data }) => event_data),
+      ['"a"', '"b"', '{"status":"interrupted"}'],
+    )
   })
 
   it('leaves a store open that was given as one', async () => {

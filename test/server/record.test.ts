@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import type { Adapter } from '../../server/adapters/adapter.ts'
-import { LoomiError } from '../../server/errors.ts'
 import type { Session } from '../../server/session.ts'
 import { makeWorld, partTexts, REF, rowsOf, settle, until, type World } from './support.ts'
 
@@ -135,8 +134,6 @@ describe('a recording', () => {
     ['a promise that is rejected', () => Promise.reject(new Error('401'))],
     ['nothing', () => undefined as unknown as Iterable<unknown>],
     ['a number', () => 5 as unknown as Iterable<unknown>],
-    ['a stream of unknown form', () => [{ type: 'something' }]],
-    ['a stream of nulls', () => [null]],
     ['a web stream that fails', () => new ReadableStream({ pull: (c) => c.error(new Error('cut')) })],
   ]
   for (const [name, source] of failing) {
@@ -148,10 +145,18 @@ describe('a recording', () => {
     })
   }
 
-  it('of an unknown form says what to do', async () => {
-    const { error } = await session.record([{ type: 'something' }])
-    assert.ok(error instanceof LoomiError && error.code === 'unknown_stream_form')
-    assert.match(error.message, /pass record\(\) an adapter/)
+  it('keeps chunks of an unknown form as events under their own names', async () => {
+    const chunks = [{ type: 'something', x: 1 }, null, 5]
+    assert.deepEqual(await session.record(chunks), { status: 'complete' })
+    const rows = (await rowsOf(world.store)).slice(0, -1)
+    assert.deepEqual(
+      rows.map(({ content_type, event_data }) => [content_type, JSON.parse(event_data)]),
+      [
+        ['something', { type: 'something', x: 1 }],
+        ['unknown', null],
+        ['unknown', 5],
+      ],
+    )
   })
 
   describe('with an adapter that throws', () => {
@@ -189,12 +194,17 @@ describe('a recording', () => {
     )
   })
 
-  it('takes what was emitted before it into the same run', async () => {
+  it('is a run of its own, and ends what was emitted by hand beside it', async () => {
     session.user('Count to four.')
+    session.thought('Counting…')
     await session.record(CHUNKS)
     const rows = await rowsOf(world.store)
-    assert.equal(new Set(rows.map(({ run_id }) => run_id)).size, 1)
-    assert.equal(rows[0]?.content_type, 'user')
+    const ofRun = (id: string): string[] => rows.filter((r) => r.run_id === id).map((r) => r.event_type)
+    const [user, thought, answer] = [...new Set(rows.map(({ run_id }) => run_id))]
+    assert.deepEqual(ofRun(user!), ['user_message'])
+    assert.deepEqual(ofRun(thought!), ['llm_chunk', 'run_end'])
+    assert.equal(ofRun(answer!).at(-1), 'run_end')
+    assert.equal(await text(), TEXT)
   })
 
   it('of nothing is a run that ended', async () => {

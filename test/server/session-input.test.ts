@@ -58,8 +58,12 @@ describe('a session', () => {
         await session.end()
         const rows = await rowsOf(world.store)
         assert.deepEqual(
-          rows.map(({ n }) => n),
-          [1, 2, 3],
+          rows.map(({ n, event_type }) => [n, event_type]),
+          [
+            [1, 'llm_chunk'],
+            [2, 'llm_chunk'],
+            [2, 'run_end'],
+          ],
         )
       })
     }

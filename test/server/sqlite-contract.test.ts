@@ -1,11 +1,17 @@
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { storeContract } from './store-contract.ts'
+import { type ContractSubject, storeContract } from './store-contract.ts'
+import { runsContract } from './store-contract-runs.ts'
 import { tempFolder } from './support.ts'
 
-storeContract('SQLite in memory', { shared: false }, async () => ({ store: openSqlite(':memory:') }))
+const inMemory = async (): Promise<ContractSubject> => ({ store: openSqlite(':memory:') })
 
-storeContract('SQLite in a file', { shared: true }, async () => {
+const inFile = async (): Promise<ContractSubject> => {
   const { path, remove } = tempFolder()
   const file = path('log.db')
   return { store: openSqlite(file), reopen: async () => openSqlite(file), remove }
-})
+}
+
+for (const contract of [storeContract, runsContract]) {
+  contract('SQLite in memory', { shared: false }, inMemory)
+  contract('SQLite in a file', { shared: true }, inFile)
+}

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { LoomiError } from '../../server/errors.ts'
 import { openStore } from '../../server/stores/open.ts'
+import { STEPS } from '../../server/stores/sqlite-schema.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { newEvent, newEvents, REF, rowsOf, tempFolder, until } from './support.ts'
 
@@ -96,7 +97,7 @@ describe('the SQLite store', () => {
     )
     const [head] = await store.heads([REF])
     assert.equal(head?.head, rows.length)
-    assert.equal(await store.runHigh(REF, 'run-1'), rows.length)
+    assert.deepEqual(await store.runHigh(REF, 'run-1'), { n: rows.length, i: 0 })
     assert.ok((await store.append(REF, [newEvent(1, { run_id: 'run-2' })])).ok)
     await store.close()
   })
@@ -196,6 +197,26 @@ describe('the SQLite store', () => {
       assert.equal(code, 'store_unavailable')
       assert.match(message, /not a database/)
       assert.ok(message.includes(path))
+    })
+
+    it('brings a log of the first version up to date: what it holds adds nothing again, and its runs can go on', async () => {
+      const path = newFile()
+      const db = new DatabaseSync(path)
+      db.exec(`${STEPS[0]}; pragma user_version = 1;
+        insert into loomi_sessions values ('s-42', 'ada', 'e1', 2, 'run-1/1.1', null, '2026-11-23T00:00:00.000Z');
+        insert into loomi_runs values ('s-42', 'run-1', 1);
+        insert into loomi_stream_events values
+          ('s-42', 1, 'run-1', 1, 0, 'note', 'note', 'agent', '"a"', null, null, 0, '2026-11-23T00:00:00.000Z'),
+          ('s-42', 2, 'run-1', 1, 1, 'note', 'note', 'agent', '"b"', null, null, 0, '2026-11-23T00:00:00.000Z')`)
+      db.close()
+      const store = openSqlite(path)
+      assert.deepEqual(await store.runHigh(REF, 'run-1'), { n: 1, i: 1 })
+      const again = await store.append(REF, [newEvent(1), newEvent(1, { i: 1, first_i: 1 })])
+      assert.ok(again.ok && again.added.length === 0)
+      assert.ok((await store.append(REF, [newEvent(2)])).ok)
+      assert.equal(await store.endRuns('stopped', REF, '2026-11-24T00:00:00.000Z'), 1)
+      assert.equal((await rowsOf(store)).length, 4)
+      await store.close()
     })
 
     it('refuses a log that a newer version wrote, and says to update', async () => {

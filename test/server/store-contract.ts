@@ -7,6 +7,7 @@ import {
   type AppendResult,
   keyOf,
   type NewEvent,
+  NOWHERE,
   type PresenceRow,
   type SessionRef,
   type Store,
@@ -157,12 +158,24 @@ export function storeContract(
         assert.deepEqual((await append(ref, chunk)).added, [])
       })
 
+      it('adds what is said about a run behind its newest chunk, and leaves the next number free', async () => {
+        const ref = fresh()
+        await append(ref, newEvents(1, 2))
+        const end = newEvent(2, { i: 1, first_i: 1, event_type: 'run_end', content_type: 'complete' })
+        assert.deepEqual((await append(ref, [end])).added.map(keyOf), ['run-1/2.1'])
+        assert.deepEqual((await append(ref, [end])).added, [])
+        assert.deepEqual((await append(ref, [newEvent(3)])).added.map(keyOf), ['run-1/3'])
+        const joined = newEvent(3, { i: 1, first_n: 3, first_i: 0 })
+        const result = await store.append(ref, [joined])
+        assert.deepEqual(result, { ok: false, code: 'overlap', runId: 'run-1', high: { n: 3, i: 0 } })
+      })
+
       it('asks to cut what is stored off an event that joins it with something new', async () => {
         const ref = fresh()
         await append(ref, newEvents(1, 3))
         const joined = newEvent(5, { first_n: 2 })
         const result = await store.append(ref, [joined, newEvent(6)])
-        assert.deepEqual(result, { ok: false, code: 'overlap', runId: 'run-1', high: 3 })
+        assert.deepEqual(result, { ok: false, code: 'overlap', runId: 'run-1', high: { n: 3, i: 0 } })
         assert.equal((await rowsOf(store, ref)).length, 3)
       })
 
@@ -171,7 +184,7 @@ export function storeContract(
         await append(ref, newEvents(1, 3))
         assert.deepEqual((await append(ref, [newEvent(3, { first_n: 1 })])).added, [])
         assert.deepEqual((await append(ref, [newEvent(6, { first_n: 4 })])).added.map(keyOf), ['run-1/6'])
-        assert.equal(await store.runHigh(ref, 'run-1'), 6)
+        assert.deepEqual(await store.runHigh(ref, 'run-1'), { n: 6, i: 0 })
       })
 
       it('counts each run for itself, within a batch too', async () => {
@@ -184,13 +197,13 @@ export function storeContract(
       it('remembers the highest n of a batch, whatever its order', async () => {
         const ref = fresh()
         await append(ref, [newEvent(5), newEvent(3)])
-        assert.equal(await store.runHigh(ref, 'run-1'), 5)
+        assert.deepEqual(await store.runHigh(ref, 'run-1'), { n: 5, i: 0 })
       })
 
       it('counts a run of the same name in another session for itself', async () => {
         const [one, two] = [fresh(), fresh()]
         await append(one, newEvents(1, 3))
-        assert.equal(await store.runHigh(two, 'run-1'), 0)
+        assert.deepEqual(await store.runHigh(two, 'run-1'), NOWHERE)
         assert.equal((await append(two, newEvents(1, 3))).added.length, 3)
       })
     })
@@ -202,7 +215,7 @@ export function storeContract(
         const broken = newEvent(3, { event_data: null as unknown as string })
         await assert.rejects(store.append(ref, [newEvent(2), broken, newEvent(4)]), LoomiError)
         assert.deepEqual(await keysOf(ref), ['run-1/1'])
-        assert.equal(await store.runHigh(ref, 'run-1'), 1)
+        assert.deepEqual(await store.runHigh(ref, 'run-1'), { n: 1, i: 0 })
         assert.deepEqual(
           (await append(ref, newEvents(2, 4))).added.map(({ seq }) => seq),
           [2, 3, 4],
@@ -247,7 +260,7 @@ export function storeContract(
         assert.deepEqual(await store.read(stranger, 0, 10), [])
         assert.deepEqual(await store.heads([stranger]), [null])
         assert.equal((await store.keys(stranger, [1, 2])).size, 0)
-        assert.equal(await store.runHigh(stranger, 'run-1'), 0)
+        assert.deepEqual(await store.runHigh(stranger, 'run-1'), NOWHERE)
       })
 
       it('takes user and session to the letter', async () => {
@@ -384,7 +397,7 @@ export function storeContract(
           part_done: true,
           created_at: '2026-11-23T01:02:03.004Z',
         })
-        const { first_n: _, ...expected } = event
+        const { first_n: _, first_i: __, ...expected } = event
         const { added } = await append(ref, [event])
         assert.deepEqual(added, [{ seq: 1, ...expected }])
         assert.deepEqual(
@@ -474,7 +487,7 @@ export function storeContract(
           const other = await subject.reopen!()
           assert.deepEqual(await other.heads([ref]), [head])
           assert.deepEqual(await rowsOf(other, ref), await rowsOf(store, ref))
-          assert.equal(await other.runHigh(ref, 'run-1'), 3)
+          assert.deepEqual(await other.runHigh(ref, 'run-1'), { n: 3, i: 0 })
           const result = await other.append(ref, newEvents(2, 4))
           assert.ok(result.ok)
           assert.deepEqual(

@@ -100,6 +100,7 @@ export function newEvent(n: number, fields: Partial<NewEvent> = {}): NewEvent {
     n,
     i: 0,
     first_n: n,
+    first_i: fields.i ?? 0,
     event_type: 'note',
     content_type: 'note',
     agent_source: 'agent',
@@ -130,11 +131,15 @@ export async function rowsOf(store: Store, ref: SessionRef = REF): Promise<Store
 /** A store that does what another does, apart from the methods given. */
 export function storeWith(store: Store, methods: Partial<Store>): Store {
   return {
-    append: (ref, events) => store.append(ref, events),
+    append: (ref, events, leaseUntil) => store.append(ref, events, leaseUntil),
     read: (ref, after, limit) => store.read(ref, after, limit),
     heads: (refs) => store.heads(refs),
     keys: (ref, seqs) => store.keys(ref, seqs),
     runHigh: (ref, runId) => store.runHigh(ref, runId),
+    leaseRuns: (runs, leaseUntil) => store.leaseRuns(runs, leaseUntil),
+    releaseRuns: (runs) => store.releaseRuns(runs),
+    stoppedRuns: (runs) => store.stoppedRuns(runs),
+    endRuns: (status, choice, createdAt) => store.endRuns(status, choice, createdAt),
     loadPresence: (ref) => store.loadPresence(ref),
     savePresence: (rows) => store.savePresence(rows),
     watch: (changed) => store.watch(changed),

@@ -1,0 +1,194 @@
+/**
+ * The runs that this process produces: it keeps their leases, hears when one is stopped elsewhere, and ends those whose
+ * producer is gone.
+ *
+ * @module
+ */
+import { type Clock, sleep } from './clock.ts'
+import { LoomiError } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Run } from './run.ts'
+import type { RunRef, Store } from './store.ts'
+
+/** A stop elsewhere is looked for so soon after a hint: several hints are one look. */
+const LOOK_MS = 150
+/** Without hints it is looked for so often. */
+const LOOK_ANYWAY_MS = 1000
+/** A stop waits so long for what was emitted before it. */
+const STOP_FLUSH_MS = 1000
+/** Readers that come at the same moment ask for one sweep. */
+const SWEEP_MS = 1000
+/** Wall time that passed while the process did not: it, and others with it, were asleep. */
+const JUMP_MS = 2000
+
+/** What the book works with. */
+export interface RunBookDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly clock: Clock
+  /** Milliseconds that a producer which says nothing is taken to be alive. */
+  readonly leaseMs: number
+  readonly onError: (error: unknown) => void
+}
+
+/** The open runs of this process; see the module. */
+export class RunBook {
+  readonly #deps: RunBookDeps
+  readonly #open = new Set<Run>()
+  #renewTimer: unknown = null
+  #lookTimer: unknown = null
+  #lookAt = Infinity
+  #stopWatch: (() => void) | null = null
+  #sweptAt = -Infinity
+  /** How far wall time is ahead of the time that this process has run. */
+  #drift: number
+  #patientUntil = -Infinity
+  #closed = false
+
+  constructor(deps: RunBookDeps) {
+    this.#deps = deps
+    this.#drift = driftOf(deps.clock)
+  }
+
+  /** Until when an append leases its runs. */
+  leaseUntil(): number {
+    return this.#deps.clock.now() + this.#deps.leaseMs
+  }
+
+  /** A run begins: it is leased from now on. */
+  begin(run: Run): void {
+    if (this.#closed) return
+    this.#open.add(run)
+    const { clock, leaseMs, store } = this.#deps
+    this.#stopWatch ??= store.watch(() => this.#lookWithin(LOOK_MS))
+    this.#renewTimer ??= clock.setTimeout(() => void this.#renew(), leaseMs / 3)
+    this.#lookWithin(LOOK_ANYWAY_MS)
+    // With its first event it is leased by the append; one that has none yet is leased here.
+    if (run.isEmpty) void this.#quietly(() => store.leaseRuns([run.ref], this.leaseUntil()))
+  }
+
+  /** A run is not to be kept any more; when nothing of it was stored, the store forgets it. */
+  leave(run: Run): void {
+    if (!this.#open.delete(run)) return
+    if (run.isEmpty) void this.#quietly(() => this.#deps.store.releaseRuns([run.ref]))
+    this.#restWhenIdle()
+  }
+
+  /** A run's end is on its way to the store; until it is there the lease is kept. */
+  ended(run: Run, stored: Promise<void>): void {
+    void stored.then(() => {
+      this.#open.delete(run)
+      this.#restWhenIdle()
+    })
+  }
+
+  /** The run of that name was stopped, as the store said when something was appended to it. */
+  wasStopped(sessionId: string, runId: string): void {
+    for (const run of this.#open) {
+      if (run.ref.sessionId === sessionId && run.ref.runId === runId) run.wasStopped()
+    }
+  }
+
+  /** Stops every open run of a session, here and elsewhere. Rejects when the store can't be told; those here are stopped all the same. */
+  async stop(sessionId: string, flush: () => Promise<unknown>): Promise<void> {
+    const { store, log, clock } = this.#deps
+    for (const run of this.#open) if (run.ref.sessionId === sessionId) run.stop()
+    const enough = new AbortController()
+    await Promise.race([flush(), sleep(clock, STOP_FLUSH_MS, enough.signal)])
+    enough.abort()
+    const ended = await store.endRuns('stopped', { sessionId }, this.#now())
+    if (ended > 0) log.refresh()
+  }
+
+  /** Ends the runs whose producer is gone, here or elsewhere; asked for whenever somebody comes to read. */
+  async sweep(): Promise<void> {
+    const { store, log, clock, leaseMs } = this.#deps
+    const elapsed = elapsedOf(clock)
+    const drift = driftOf(clock)
+    // The machine was asleep: whoever holds a lease must have the time to renew it first.
+    if (Math.abs(drift - this.#drift) > JUMP_MS) this.#patientUntil = elapsed + leaseMs
+    this.#drift = drift
+    if (this.#closed || elapsed < this.#patientUntil || elapsed - this.#sweptAt < SWEEP_MS) return
+    this.#sweptAt = elapsed
+    await this.#quietly(async () => {
+      const ended = await store.endRuns('interrupted', { lapsedAt: clock.now() }, this.#now())
+      if (ended > 0) log.refresh()
+    })
+  }
+
+  /** Ends what this process still produces as interrupted: it is going away. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#rest()
+    const runs = [...this.#open].map((run) => run.ref)
+    this.#open.clear()
+    if (runs.length === 0) return
+    await this.#quietly(async () => {
+      await this.#deps.store.endRuns('interrupted', { runs }, this.#now())
+      this.#deps.log.refresh()
+    })
+  }
+
+  async #renew(): Promise<void> {
+    const { clock, leaseMs, store } = this.#deps
+    this.#renewTimer = clock.setTimeout(() => void this.#renew(), leaseMs / 3)
+    await this.#quietly(() => store.leaseRuns(this.#refs(), this.leaseUntil()))
+  }
+
+  #lookWithin(ms: number): void {
+    const { clock } = this.#deps
+    const at = clock.now() + ms
+    if (this.#closed || this.#open.size === 0 || at >= this.#lookAt) return
+    clock.clearTimeout(this.#lookTimer)
+    this.#lookAt = at
+    this.#lookTimer = clock.setTimeout(() => void this.#look(), ms)
+  }
+
+  async #look(): Promise<void> {
+    this.#lookAt = Infinity
+    await this.#quietly(async () => {
+      for (const { sessionId, runId } of await this.#deps.store.stoppedRuns(this.#refs()))
+        this.wasStopped(sessionId, runId)
+    })
+    this.#lookWithin(LOOK_ANYWAY_MS)
+  }
+
+  #refs(): RunRef[] {
+    return [...this.#open].map((run) => run.ref)
+  }
+
+  #restWhenIdle(): void {
+    if (this.#open.size === 0) this.#rest()
+  }
+
+  #rest(): void {
+    const { clock } = this.#deps
+    clock.clearTimeout(this.#renewTimer)
+    clock.clearTimeout(this.#lookTimer)
+    this.#renewTimer = null
+    this.#lookAt = Infinity
+    this.#stopWatch?.()
+    this.#stopWatch = null
+  }
+
+  #now(): string {
+    return new Date(this.#deps.clock.now()).toISOString()
+  }
+
+  /** What fails here is tried again with the next renewal, look or sweep. */
+  async #quietly(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof LoomiError && error.code === 'closed')) this.#deps.onError(error)
+    }
+  }
+}
+
+function elapsedOf(clock: Clock): number {
+  return clock.elapsed?.() ?? clock.now()
+}
+
+function driftOf(clock: Clock): number {
+  return clock.now() - elapsedOf(clock)
+}

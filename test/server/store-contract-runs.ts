@@ -1,0 +1,226 @@
+/** What server/store.ts promises of runs, in sentences; every store passes them. Part of the store contract. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { type NewEvent, keyOf, type RunRef, type SessionRef, type Store } from '../../server/store.ts'
+import type { ContractSubject } from './store-contract.ts'
+import { newEvent, newEvents, rowsOf } from './support.ts'
+
+const NOW = Date.UTC(2026, 10, 24)
+const AT = new Date(NOW).toISOString()
+
+/** The contract of runs, run against the stores that `open` makes. */
+export function runsContract(
+  name: string,
+  { shared }: { readonly shared: boolean },
+  open: () => Promise<ContractSubject>,
+): void {
+  describe(`the store contract of runs: ${name}`, () => {
+    let subject: ContractSubject
+    let store: Store
+    let count = 0
+    before(async () => {
+      subject = await open()
+      store = subject.store
+    })
+    after(async () => {
+      await store.close()
+      subject.remove?.()
+    })
+
+    const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `runs ${++count}`, userId })
+    const run = (ref: SessionRef, runId = 'run-1'): RunRef => ({ ...ref, runId })
+    const end = (status: string, n = 9): NewEvent =>
+      newEvent(n, { event_type: 'run_end', content_type: status })
+    const ends = async (ref: SessionRef): Promise<string[]> =>
+      (await rowsOf(store, ref))
+        .filter(({ event_type }) => event_type === 'run_end')
+        .map((row) => `${keyOf(row)} ${row.content_type}`)
+    const stop = (ref: SessionRef): Promise<number> => store.endRuns('stopped', ref, AT)
+
+    describe('a stop', () => {
+      it('ends each open run of the session once, behind its newest event', async () => {
+        const ref = fresh()
+        await store.append(ref, newEvents(1, 2))
+        await store.append(ref, newEvents(1, 1, { run_id: 'run-2' }))
+        assert.equal(await stop(ref), 2)
+        assert.equal(await stop(ref), 0)
+        assert.deepEqual((await ends(ref)).toSorted(), ['run-1/2.1 stopped', 'run-2/1.1 stopped'])
+        const rows = await rowsOf(store, ref)
+        assert.deepEqual(
+          rows.map(({ seq }) => seq),
+          [1, 2, 3, 4, 5],
+        )
+        const [head] = await store.heads([ref])
+        assert.deepEqual([head?.head, head?.headKey], [5, keyOf(rows.at(-1)!)])
+        assert.deepEqual(JSON.parse(rows.at(-1)!.event_data), { status: 'stopped' })
+        assert.equal(rows.at(-1)!.created_at, AT)
+      })
+
+      it('is a fence: of that run nothing new is taken, and what was stored is still no error', async () => {
+        const ref = fresh()
+        await store.append(ref, newEvents(1, 2))
+        await stop(ref)
+        const refused = { ok: false, code: 'run_stopped', runId: 'run-1' }
+        assert.deepEqual(await store.append(ref, [newEvent(3)]), refused)
+        assert.deepEqual(await store.append(ref, [newEvent(1, { run_id: 'run-2' }), newEvent(3)]), refused)
+        const again = await store.append(ref, newEvents(1, 2))
+        assert.ok(again.ok)
+        assert.deepEqual(again.added, [])
+        assert.ok((await store.append(ref, [newEvent(1, { run_id: 'run-2' })])).ok)
+      })
+
+      it('leaves runs alone that have ended, sessions of others, and what users said', async () => {
+        const [ref, other] = [fresh(), fresh()]
+        await store.append(ref, [newEvent(1), end('complete')])
+        await store.append(ref, [newEvent(1, { run_id: 'user', event_type: 'user_message' })])
+        await store.append(other, [newEvent(1)])
+        assert.equal(await stop(ref), 0)
+        assert.deepEqual(await ends(other), [])
+      })
+
+      it('is told to those who ask for their runs', async () => {
+        const ref = fresh()
+        await store.append(ref, newEvents(1, 1))
+        await store.append(ref, newEvents(1, 1, { run_id: 'run-2' }))
+        const runs = [run(ref), run(ref, 'run-2'), run(fresh(), 'run-3')]
+        assert.deepEqual(await store.stoppedRuns(runs), [])
+        await store.append(ref, [end('complete')])
+        await stop(ref)
+        assert.deepEqual(
+          (await store.stoppedRuns(runs)).map((stopped) => ({ ...stopped })),
+          [run(ref, 'run-2')],
+        )
+        assert.deepEqual(await store.stoppedRuns([]), [])
+      })
+
+      it('reaches a run that was leased and has no event, in a session that has one or none', async () => {
+        const [ref, empty] = [fresh(), fresh()]
+        await store.append(ref, [newEvent(1, { run_id: 'user', event_type: 'user_message' })])
+        for (const session of [ref, empty]) {
+          await store.leaseRuns([run(session)], NOW + 1000)
+          assert.equal(await stop(session), 1)
+          assert.equal((await store.stoppedRuns([run(session)])).length, 1)
+        }
+        assert.deepEqual(await ends(ref), ['run-1/0 stopped'])
+        assert.deepEqual(await store.heads([empty]), [null])
+        const late = await store.append(empty, [newEvent(1)])
+        assert.deepEqual(late, { ok: false, code: 'run_stopped', runId: 'run-1' })
+      })
+
+      it('writes nothing into a session that was closed', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1), newEvent(2, { event_type: 'session_complete' })])
+        await stop(ref)
+        assert.deepEqual(await ends(ref), [])
+      })
+    })
+
+    describe('a lease', () => {
+      const sweep = (at: number): Promise<number> => store.endRuns('interrupted', { lapsedAt: at }, AT)
+
+      it('that lapsed ends its run as interrupted, once; one that was renewed does not', async () => {
+        const [gone, alive] = [fresh(), fresh()]
+        await store.append(gone, newEvents(1, 2), NOW + 30_000)
+        await store.append(alive, newEvents(1, 2), NOW + 30_000)
+        await store.leaseRuns([run(alive)], NOW + 60_000)
+        await sweep(NOW + 29_999)
+        assert.deepEqual(await ends(gone), [])
+        await sweep(NOW + 30_000)
+        await sweep(NOW + 30_000)
+        assert.deepEqual(await ends(gone), ['run-1/2.1 interrupted'])
+        assert.deepEqual(await ends(alive), [])
+        await sweep(NOW + 60_000)
+        assert.deepEqual(await ends(alive), ['run-1/2.1 interrupted'])
+      })
+
+      it('is renewed by an append, and is of no more use after the end', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1)], NOW + 1000)
+        await store.append(ref, [newEvent(2)], NOW + 5000)
+        await sweep(NOW + 2000)
+        assert.deepEqual(await ends(ref), [])
+        await store.append(ref, [end('complete')], NOW + 9000)
+        await sweep(NOW + 100_000)
+        assert.deepEqual(await ends(ref), ['run-1/9 complete'])
+      })
+
+      it('is not needed: a run without one is never interrupted', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1)])
+        await sweep(NOW + 1e12)
+        assert.deepEqual(await ends(ref), [])
+      })
+
+      it('that lapsed is no fence: the run goes on, and can be interrupted again', async () => {
+        const ref = fresh()
+        await store.append(ref, newEvents(1, 2), NOW + 1000)
+        await sweep(NOW + 1000)
+        const result = await store.append(ref, [newEvent(3)], NOW + 9000)
+        assert.ok(result.ok)
+        assert.deepEqual(result.added.map(keyOf), ['run-1/3'])
+        await sweep(NOW + 2000)
+        assert.deepEqual(await ends(ref), ['run-1/2.1 interrupted'])
+        await sweep(NOW + 9000)
+        assert.deepEqual(await ends(ref), ['run-1/2.1 interrupted', 'run-1/3.1 interrupted'])
+      })
+
+      it('opens an interrupted run again, and one that was stopped or ended well never', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], NOW + 1)
+        await store.append(ref, [
+          newEvent(1, { run_id: 'b', i: 1, event_type: 'run_end', content_type: 'complete' }),
+        ])
+        await sweep(NOW + 1)
+        await store.leaseRuns([run(ref, 'a'), run(ref, 'b')], NOW + 1000)
+        await stop(ref)
+        await store.leaseRuns([run(ref, 'a')], NOW + 2000)
+        await sweep(NOW + 10_000)
+        assert.deepEqual(await ends(ref), ['b/1.1 complete', 'a/1.1 interrupted', 'a/1.2 stopped'])
+      })
+
+      it('of a run in somebody else’s session is not taken', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1, { run_id: 'mine' })])
+        await store.leaseRuns([run({ ...ref, userId: 'eve' }, 'theirs')], NOW + 1)
+        await sweep(NOW + 10)
+        assert.deepEqual(await ends(ref), [])
+      })
+
+      it('can be given back as long as the run has no event', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1, { run_id: 'kept' })], NOW + 1)
+        await store.leaseRuns([run(ref, 'none'), run(ref, 'kept')], NOW + 1)
+        await store.releaseRuns([run(ref, 'none'), run(ref, 'kept')])
+        await sweep(NOW + 1)
+        assert.deepEqual(await ends(ref), ['kept/1.1 interrupted'])
+      })
+
+      it('ends certain runs when it is asked for them', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], NOW + 1e9)
+        await store.endRuns('interrupted', { runs: [run(ref, 'b'), run(fresh(), 'c')] }, AT)
+        assert.deepEqual(await ends(ref), ['b/1.1 interrupted'])
+      })
+
+      it('of very many runs that lapsed at once is swept whole', async () => {
+        const refs = Array.from({ length: 250 }, () => fresh())
+        await Promise.all(refs.map((ref) => store.append(ref, [newEvent(1)], NOW - 1e6)))
+        assert.ok((await sweep(NOW - 1e6)) >= 250)
+        assert.deepEqual(await ends(refs[249]!), ['run-1/1.1 interrupted'])
+      })
+
+      if (shared)
+        it('is swept once however many processes do it at the same moment', async () => {
+          const others = await Promise.all([subject.reopen!(), subject.reopen!()])
+          const ref = fresh()
+          await store.append(ref, newEvents(1, 2), NOW + 1000)
+          const sweeps = [store, ...others].map((one) =>
+            one.endRuns('interrupted', { lapsedAt: NOW + 1000 }, AT),
+          )
+          await Promise.all(sweeps)
+          assert.deepEqual(await ends(ref), ['run-1/2.1 interrupted'])
+          await Promise.all(others.map((other) => other.close()))
+        })
+    })
+  })
+}
