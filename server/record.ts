@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { Adapter, ChunkReader } from './adapters/adapter.ts'
+import type { Adapter, Outcome } from './adapters/adapter.ts'
 import { type ChunkDecoder, chunkDecoder } from './adapters/chunk-decoder.ts'
 import { detect } from './adapters/forms.ts'
+import { Intake } from './intake.ts'
 import type { RunEnd } from './protocol.ts'
 import type { Run } from './run.ts'
 
@@ -76,7 +77,7 @@ export function startRecording<T>(
     try {
       const stream = await source
       const refusal = refusalOf(stream)
-      intake = new Intake(target, adapter())
+      intake = new Intake(run, target.isNameless, adapter())
       for await (const chunk of untilStopped(stream, run.signal)) {
         chunks.push(chunk as T)
         tell()
@@ -84,7 +85,7 @@ export function startRecording<T>(
         if (!refusal) for (const decoded of decoder.decode(chunk)) intake.take(decoded)
       }
       for (const decoded of decoder.end()) intake.take(decoded)
-      result = refusal ?? intake.finish()
+      result = refusal ?? resultOf(intake.finish())
     } catch (error) {
       // A source that was told to stop may say so by throwing.
       if (!run.signal.aborted) {
@@ -106,53 +107,15 @@ export function startRecording<T>(
   }
 }
 
-/** The way of provider chunks into a run. */
-class Intake {
-  readonly #target: RecordTarget
-  readonly #reader: ChunkReader
-  /** Added to the provider's numbers: they begin anew with each answer, the run's do not. */
-  #base = 0
-  #answer: string | null = null
-
-  constructor(target: RecordTarget, reader: ChunkReader) {
-    this.#target = target
-    this.#reader = reader
-  }
-
-  take(chunk: unknown): void {
-    const { run } = this.#target
-    const sequence = this.#reader.sequence?.(chunk) ?? null
-    if (sequence !== null) this.#follow(this.#reader.answerId?.(chunk) ?? null)
-    const before = run.place.n
-    const n = sequence === null ? before + 1 : this.#base + sequence + 1
-    // The provider, or the SDK that reconnected to it, sends again what was taken already.
-    if (sequence !== null && n <= before) return
-    const drafts = this.#reader.read(chunk)
-    if (sequence === null && this.#answer !== null) run.add(drafts)
-    else run.record(drafts, n, typeof chunk === 'string' ? before + 1 : n)
-  }
-
-  finish(): Recorded {
-    this.#target.run.add(this.#reader.finish())
-    const outcome = this.#reader.outcome?.() ?? null
-    return outcome ? { status: outcome.status, error: { code: outcome.code } } : { status: 'complete' }
-  }
-
-  /** Several numbered answers may come in one stream, as an agent makes them. */
-  #follow(answer: string | null): void {
-    if (answer === null || answer === this.#answer) return
-    const { run, isNameless } = this.#target
-    if (this.#answer === null && isNameless) run.rename(answer)
-    else if (this.#answer !== null) this.#base = run.place.n
-    this.#answer = answer
-  }
-}
-
 /** Ends what a broken stream left open. An adapter that can't is the failure already told, or adds nothing to it. */
 function finishQuietly(intake: Intake | null): void {
   try {
-    intake?.finish()
+    intake?.breakOff()
   } catch {}
+}
+
+function resultOf(outcome: Outcome | null): Recorded {
+  return outcome ? { status: outcome.status, error: { code: outcome.code } } : { status: 'complete' }
 }
 
 /** How a recording of a response ends that is no answer. */

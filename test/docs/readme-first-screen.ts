@@ -20,12 +20,11 @@ import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 const app = new Hono()
 const [sessionId, userId, model, question] = ['s-42', 'ada', 'any', 'Which room?']
-const messages = [{ role: 'user', content: question }]
-const openai = { chat: { completions: { create: async (_: object) => answer() } } }
+const openai = { responses: { create: async (_: object) => answer() } }
 async function* answer() {
-  for (let i = 0; i < 80; i++) yield await wait(30, { object: 'chat.completion.chunk', choices: [choice(i)] })
+  for (let i = 0; i < 80; i++) yield await wait(30, { ...kind(i), sequence_number: i, delta: \`word \${i} \` })
 }
-const choice = (i: number) => ({ delta: { [i < 30 ? 'reasoning_content' : 'content']: \`word \${i} \` } })
+const kind = (i: number) => ({ type: \`response.\${i < 30 ? 'reasoning' : 'output'}_text.delta\` })
 // createLoomi
 app.get('/', async (c) => {
 // ticket
