@@ -22,9 +22,9 @@ export type FromWeb =
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'request'; readonly id: number; readonly request: AgentRequest }
 
-/** What the agent tells: request `id` is under way, its first events are stored. */
+/** What the agent tells of request `id`: it is under way, its first events are stored; or it could not be done. */
 export interface FromAgent {
-  readonly type: 'taken'
+  readonly type: 'taken' | 'failed'
   readonly id: number
 }
 

@@ -87,9 +87,11 @@ export class WebServer {
   }
 
   async #answer(child: ChildProcess, id: number, request: AgentRequest): Promise<void> {
-    await this.#options.answer(request)
-    const taken: FromAgent = { type: 'taken', id }
+    const type = await this.#options.answer(request).then(
+      () => 'taken' as const,
+      () => 'failed' as const,
+    )
     // It may have been killed meanwhile: nobody waits for this any more.
-    if (child.connected) child.send(taken, () => undefined)
+    if (child.connected) child.send({ type, id } satisfies FromAgent, () => undefined)
   }
 }

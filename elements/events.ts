@@ -14,7 +14,8 @@ export class LoomiShowEvent extends Event {
   readonly item: Item
   readonly phase: Phase
   readonly isReplay: boolean
-  readonly cursor: Cursor
+  /** Its place in the log; null while it is not saved. It is not shown again when that happens. */
+  readonly cursor: Cursor | null
 
   constructor(shown: Shown) {
     super('loomi-event', { bubbles: true, composed: true, cancelable: true })
@@ -64,6 +65,16 @@ export class LoomiGapEvent extends Event {
   }
 }
 
+/** The last `count` events were shown but could not be saved: they are gone from the transcript. */
+export class LoomiUnsavedEvent extends Event {
+  readonly count: number
+
+  constructor(count: number) {
+    super('loomi-unsaved', { bubbles: true, composed: true })
+    this.count = count
+  }
+}
+
 /** The log began again. `preventDefault()` keeps what is shown; otherwise a restoring view clears and refills. */
 export class LoomiResetEvent extends Event {
   readonly reason: ResetReason
@@ -92,6 +103,7 @@ export interface LoomiEventMap {
   'loomi-state': LoomiStateEvent
   'loomi-replay': LoomiReplayEvent
   'loomi-gap': LoomiGapEvent
+  'loomi-unsaved': LoomiUnsavedEvent
   'loomi-reset': LoomiResetEvent
   'loomi-error': LoomiErrorEvent
 }

@@ -11,6 +11,7 @@ export {
   LoomiResetEvent,
   LoomiShowEvent,
   LoomiStateEvent,
+  LoomiUnsavedEvent,
   type LoomiEventMap,
 } from './events.ts'
 export type { Corner } from './indicator-view.ts'
@@ -18,4 +19,4 @@ export type { Kind } from './kinds.ts'
 export type { Renderer, Renderers } from './projection.ts'
 export type { Strings } from './strings.ts'
 export type { GetToken } from './session-view.ts'
-export type { ClientState, Item, Phase, Snapshot } from './client/index.ts'
+export type { ClientState, Item, Phase, Snapshot, Unsaved } from './client/index.ts'

@@ -10,7 +10,7 @@ import { forgetDevice } from '../sw/index.ts'
 import { pageAnnouncer } from './announcer.ts'
 import type { Item, Notice, Shown, Snapshot } from './client/index.ts'
 import { LoomiErrorEvent, LoomiGapEvent, LoomiReplayEvent } from './events.ts'
-import { LoomiResetEvent, LoomiShowEvent, LoomiStateEvent } from './events.ts'
+import { LoomiResetEvent, LoomiShowEvent, LoomiStateEvent, LoomiUnsavedEvent } from './events.ts'
 import { followEnd } from './follow-end.ts'
 import { IndicatorController } from './indicator.ts'
 import { indicatorTemplate, labelOf, type Corner } from './indicator-view.ts'
@@ -45,7 +45,7 @@ import { ViewController } from './view-controller.ts'
  * @csspart log - The transcript.
  * @csspart item - Each item, with its kind as a second part: `thought`, `message`, `user`, `tool`,
  *   `source`, `event`, `error`, `dropped`, `run_end`.
- * @csspart notice - A notice in the transcript; the second part is `gap` or `reset`.
+ * @csspart notice - A notice in the transcript; the second part is `gap`, `unsaved` or `reset`.
  * @csspart pending - The dots before an answer's next words.
  * @csspart indicator - The pill in the corner.
  * @csspart indicator-label - Its words.
@@ -72,6 +72,7 @@ import { ViewController } from './view-controller.ts'
  * @fires {LoomiStateEvent} loomi-state - After the state has changed.
  * @fires {LoomiReplayEvent} loomi-replay - When the replay of missed events starts and ends.
  * @fires {LoomiGapEvent} loomi-gap - When a part of the history turns out to be gone.
+ * @fires {LoomiUnsavedEvent} loomi-unsaved - When events that were shown turn out not to be saved, and are taken back.
  * @fires {LoomiResetEvent} loomi-reset - When the log has begun again; cancelable.
  * @fires {LoomiErrorEvent} loomi-error - When something is wrong; says how to mend it.
  */
@@ -272,6 +273,9 @@ export class LoomiRecovery extends LitElement {
       this.dispatchEvent(new LoomiErrorEvent(notice.code, notice.message))
     } else if (notice.type === 'gap') {
       this.dispatchEvent(new LoomiGapEvent(notice.from, notice.to))
+    } else if (notice.type === 'unsaved') {
+      pageAnnouncer().say(this.#words.unsaved(notice.count))
+      this.dispatchEvent(new LoomiUnsavedEvent(notice.count))
     } else {
       const { missed, phase } = notice
       if (phase === 'end' && missed > 0) pageAnnouncer().say(this.#words.caughtUpWith(missed))
@@ -283,7 +287,8 @@ export class LoomiRecovery extends LitElement {
   #reset(reason: ResetReason): boolean {
     const isTaken = this.dispatchEvent(new LoomiResetEvent(reason))
     const isCleared = isTaken && this.history !== 'none'
-    const last = this.#view.snapshot.items.at(-1)?.id ?? null
+    // What is not in the log yet goes with the old one.
+    const last = this.#view.snapshot.items.findLast(({ seq }) => seq !== null)?.id ?? null
     this.#resets = isCleared ? [null] : [...this.#resets, last]
     return isTaken
   }

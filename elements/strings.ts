@@ -36,6 +36,8 @@ export interface Strings {
   readonly tryAgain: string
   /** In the transcript, where rows were pruned. */
   readonly gap: (from: number, to: number) => string
+  /** In the transcript and said aloud, where events were taken back that could not be saved. */
+  readonly unsaved: (count: number) => string
   /** In the transcript, where the log began again. */
   readonly reset: string
   /** In the transcript, where events could not be stored. */
@@ -70,6 +72,8 @@ export const ENGLISH: Strings = {
     from === to
       ? `Part of the history (event ${from}) is no longer kept.`
       : `Part of the history (events ${from} to ${to}) is no longer kept.`,
+  unsaved: (count) =>
+    count === 1 ? 'The last event could not be saved.' : `The last ${count} events could not be saved.`,
   reset: 'The history began anew here.',
   dropped: (count) =>
     count === 1 ? 'One event could not be stored.' : `${count} events could not be stored.`,

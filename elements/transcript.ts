@@ -62,15 +62,21 @@ function entriesOf({ snapshot, strings, slotOf, resets }: TranscriptSource): Ent
       entries.push({ key: `gap:${from}-${to}`, content: notice('gap', strings.gap(from, to)) })
     }
   }
-  const resetsAfter = (id: string | null): void => {
+  const noticesAfter = (id: string | null): void => {
+    for (const [index, { after, count }] of snapshot.unsaved.entries()) {
+      if (after === id)
+        entries.push({ key: `unsaved:${index}`, content: notice('unsaved', strings.unsaved(count)) })
+    }
     for (const [index, after] of resets.entries()) {
       if (after === id) entries.push({ key: `reset:${index}`, content: notice('reset', strings.reset) })
     }
   }
 
-  resetsAfter(null)
+  const hasNotices = resets.length > 0 || snapshot.unsaved.length > 0
+  noticesAfter(null)
   for (const item of snapshot.items) {
-    gapsBefore(item.seq)
+    // What is not in the log yet comes after all that is gone from it.
+    gapsBefore(item.seq ?? Infinity)
     const slot = slotOf(item)
     if (slot !== null || !isSilent(item)) {
       entries.push({
@@ -78,7 +84,7 @@ function entriesOf({ snapshot, strings, slotOf, resets }: TranscriptSource): Ent
         content: guard([item, slot, strings], () => itemTemplate(item, slot, strings)),
       })
     }
-    if (resets.length > 0) resetsAfter(item.id)
+    if (hasNotices) noticesAfter(item.id)
   }
   gapsBefore(Infinity)
   return entries

@@ -108,5 +108,6 @@ const IDLE: Snapshot = {
   position: null,
   polling: false,
   gaps: [],
+  unsaved: [],
   error: null,
 }

@@ -21,6 +21,9 @@ export interface Identity {
 /** Says whose a request is, or null when it does not know. Asked on every request, also on each reconnect. */
 export type Authorize = (request: Request, claim: Claim) => Identity | null | Promise<Identity | null>
 
+/** What a proxy adds. One that adds nothing at all is told by the page that a request comes from. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via', 'cf-connecting-ip'] as const
+
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|.+\.localhost)$/
 
 /** Whether a host name means this machine. Takes what `URL.hostname` gives, and bare `::1`. */
@@ -34,13 +37,13 @@ export function isLoopbackHost(hostname: string): boolean {
  */
 export function loopbackOnly(request: Request, claim: Claim, remoteAddress: string | undefined): Identity {
   const { headers } = request
-  const origin = headers.get('origin')
   const local =
     isLoopbackHost(new URL(request.url).hostname) &&
     (remoteAddress === undefined || isLoopbackAddress(remoteAddress)) &&
-    !headers.has('forwarded') &&
-    !headers.has('x-forwarded-for') &&
-    (origin === null || isLoopbackHost(hostOf(origin)))
+    !FORWARDED.some((name) => headers.has(name)) &&
+    [headers.get('origin'), headers.get('referer')].every(
+      (url) => url === null || isLoopbackHost(hostOf(url)),
+    )
   if (!local) {
     throw new LoomiError(
       'not_loopback',

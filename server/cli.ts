@@ -9,6 +9,7 @@ import { feed } from './cli/feed.ts'
 import { CliError } from './cli/flags.ts'
 import { serve } from './cli/serve.ts'
 import { stop } from './cli/stop.ts'
+import { tail } from './cli/tail.ts'
 import { LoomiError } from './errors.ts'
 
 const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, closed tabs and redeploys
@@ -25,13 +26,18 @@ const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, 
       Fed again with the same --run it adds only what is missing. --close ends the session.
       N: chunks a second; realtime: 30.
 
+  loomi-recovery tail --session ID [--user ID] [--url http://localhost:8787/api/loomi] [--ticket T]
+                      [--after CURSOR] [--json] [--once]
+      Follows a session in the terminal, from its beginning and on, through restarts and outages.
+      --json: one event a line; --once: what there is now. The ticket is better given as LOOMI_TICKET.
+
   loomi-recovery stop --session ID [--store .loomi/log.db]
       Stops what is being answered in a session, in whatever process.
 
   loomi-recovery --help
 `
 
-const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed, stop }
+const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed, stop, tail }
 
 async function main([name, ...args]: string[]): Promise<void> {
   if (

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LoomiError } from './errors.ts'
 
 /** Time, to be replaced in tests. */
 export interface Clock {
@@ -28,6 +29,20 @@ export const systemClock: Clock = {
   clearTimeout(timer) {
     clearTimeout(timer as ReturnType<typeof setTimeout>)
   },
+}
+
+/** What `work` resolves with; rejects with `store_unavailable` when that takes longer than `ms` milliseconds. */
+export async function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T> {
+  let timer: unknown
+  const late = new Promise<never>((_, reject) => {
+    const message = `The store has not answered within ${ms} ms (storeTimeoutMs). It is asked again.`
+    timer = clock.setTimeout(() => reject(new LoomiError('store_unavailable', message)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clock.clearTimeout(timer)
+  }
 }
 
 /** Resolves after `ms` milliseconds of the clock, or at once when the signal fires. */

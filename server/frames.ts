@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { type Cursor, formatCursor, type Frame } from './protocol.ts'
-import { keyOf, type StoredEvent } from './store.ts'
+import { type Cursor, formatCursor, type Frame, tagOf } from './protocol.ts'
+import { keyOf, type NewEvent, type StoredEvent } from './store.ts'
 
 /** A row as every viewer of it gets it: framed once, and its bytes made once when they are asked for. */
 export class EncodedRow {
@@ -21,6 +21,11 @@ export class EncodedRow {
     this.row = row
     this.cursor = cursor
     this.text = text
+  }
+
+  /** The tag of its cursor. */
+  get tag(): string {
+    return tagOf(keyOf(this.row))
   }
 
   /** The frame. */
@@ -63,6 +68,12 @@ export function encodeRow(row: StoredEvent, epoch: string): EncodedRow {
       ? frameText({ type: 'session_complete' }, cursor)
       : `id: ${cursor}\ndata: ${eventJson(row, row.event_data, row, null)}\n\n`
   return new EncodedRow(row, cursor, text)
+}
+
+/** Frames an event that is not stored yet: without an id, so that nobody takes it for a place in the log. */
+export function encodeProvisional(event: NewEvent): Uint8Array {
+  const json = eventJson(event, event.event_data, event, null)
+  return encoder.encode(`data: ${json.slice(0, -1)},"provisional":true}\n\n`)
 }
 
 /**
@@ -114,7 +125,12 @@ function mergedText(rows: readonly EncodedRow[]): string {
  * The JSON of an event frame. `event_data` and metadata are JSON text already and go in as they are, but for line breaks:
  * JSON has them only between its tokens, where they mean nothing, and SSE would end the line there.
  */
-function eventJson(first: StoredEvent, data: string, last: StoredEvent, from: number | null): string {
+function eventJson(
+  first: Omit<StoredEvent, 'seq'>,
+  data: string,
+  last: Omit<StoredEvent, 'seq'>,
+  from: number | null,
+): string {
   return (
     `{"type":"event","event_type":${quote(first.event_type)},"content_type":${quote(first.content_type)}` +
     `,"agent_source":${quote(first.agent_source)},"event_data":${onOneLine(data)}` +

@@ -9,6 +9,8 @@
 import type { ChunkReader, Outcome } from './adapters/adapter.ts'
 import type { Run } from './run.ts'
 
+const PIECE_CHARS = 32 * 1024
+
 /** Takes one stream's chunks into a run; see the module. */
 export class Intake {
   readonly #run: Run
@@ -28,8 +30,13 @@ export class Intake {
     this.#reader = reader
   }
 
-  /** Takes a chunk. */
+  /** Takes a chunk; a very long text in pieces, each under the numbers of its own characters. */
   take(chunk: unknown): void {
+    if (typeof chunk !== 'string' || chunk.length <= PIECE_CHARS) return this.#takeOne(chunk)
+    for (let at = 0; at < chunk.length; at += PIECE_CHARS) this.#takeOne(chunk.slice(at, at + PIECE_CHARS))
+  }
+
+  #takeOne(chunk: unknown): void {
     const run = this.#run
     const sequence = this.#reader.sequence?.(chunk) ?? null
     if (sequence !== null) this.#follow(this.#reader.answerId?.(chunk) ?? null)

@@ -9,12 +9,20 @@
  */
 import type { Clock } from './clock.ts'
 import { type EncodedRow, encodeRow } from './frames.ts'
-import type { AppendResult, NewEvent, SessionHead, SessionRef, Store } from './store.ts'
+import { Poll } from './poll.ts'
+import { tagOf } from './protocol.ts'
+import {
+  type AppendResult,
+  nameOf,
+  type NewEvent,
+  type SessionHead,
+  type SessionRef,
+  type Store,
+} from './store.ts'
+import { Tail } from './tail.ts'
+import { Unconfirmed } from './unconfirmed.ts'
 
 const PAGE_ROWS = 500
-const TAIL_ROWS = 256
-const TAIL_BYTES = 512 * 1024
-const SLOW_POLL_MS = 5000
 
 /** One viewer's wake-ups. They carry nothing and may be one too many; they are never lost. */
 export interface Watch {
@@ -31,37 +39,33 @@ export interface Page {
   readonly epoch: string
   readonly head: number
   readonly rows: readonly EncodedRow[]
+  /** The reader's own place is another row now: an older copy of the log has taken its place and grown on. */
+  readonly isReplaced: boolean
 }
 
 interface Entry {
   readonly ref: SessionRef
   readonly watchers: Set<() => void>
   head: SessionHead | null
-  /** Rows without a hole, the newest last. */
-  tail: EncodedRow[]
-  tailBytes: number
-  /** Reads that are under way, by the seq they start after. */
-  readonly reads: Map<number, Promise<Page | null>>
+  readonly tail: Tail
+  /** Reads that are under way, by the place they start after. */
+  readonly reads: Map<string, Promise<Page | null>>
 }
 
 /** Reads, appends and wakes; see the module. */
 export class Log {
+  /** What those who watch here got before the store confirmed it. */
+  readonly unconfirmed: Unconfirmed = new Unconfirmed((name) => {
+    for (const wake of this.#entries.get(name)?.watchers ?? []) wake()
+  })
   readonly #store: Store
-  readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
-  readonly #onError: (error: unknown) => void
-  /** Called with every slow poll while somebody watches. */
-  readonly #onPoll: () => void
-  #stopWatch: (() => void) | null = null
-  #pollTimer: unknown = null
-  #refreshing = false
-  #refreshAgain = false
+  readonly #poll: Poll
 
+  /** `onPoll` is called now and then while somebody watches. */
   constructor(store: Store, clock: Clock, onError: (error: unknown) => void, onPoll = (): void => undefined) {
     this.#store = store
-    this.#clock = clock
-    this.#onError = onError
-    this.#onPoll = onPoll
+    this.#poll = new Poll({ store, clock, onError, onPoll, look: () => this.#look() })
   }
 
   /** The session's head, fresh from the store; null when it does not exist or is somebody else's. */
@@ -81,35 +85,45 @@ export class Log {
   async append(ref: SessionRef, events: readonly NewEvent[], leaseUntil?: number): Promise<AppendResult> {
     const result = await this.#store.append(ref, events, leaseUntil)
     const entry = this.#entries.get(nameOf(ref))
+    if (!result.ok || !entry) return result
+    // Nobody appends below the head, unless the log was replaced by an older copy of itself.
+    if ((result.added[0]?.seq ?? Infinity) <= (entry.head?.head ?? 0)) forget(entry)
     // Also when nothing was added: the answer to an earlier try may have been lost on its way.
-    if (result.ok && entry && isNews(entry, result.head)) {
-      this.#learn(entry, result.head)
-      this.#extend(
-        entry,
-        result.added.map((row) => encodeRow(row, result.head.epoch)),
-      )
-      wakeAll(entry)
-    }
+    if (this.#learn(entry, result.head))
+      entry.tail.extend(result.added.map((row) => encodeRow(row, result.head.epoch)))
     return result
   }
 
-  /** The rows after a seq, as many as fit a page; null when the session does not exist or is somebody else's. */
-  read(ref: SessionRef, after: number): Promise<Page | null> {
+  /** The head and newest rows of a session as this process remembers them while somebody watches; null when it does not. */
+  recall(ref: SessionRef): { readonly head: SessionHead; readonly rows: readonly EncodedRow[] } | null {
+    const { head, tail } = this.#entries.get(nameOf(ref)) ?? {}
+    return head && tail?.end === head.head ? { head, rows: tail.rows } : null
+  }
+
+  /**
+   * The rows after a seq, as many as fit a page; null when the session does not exist or is somebody else's. `tag` is that
+   * of the row at the seq as the reader knows it, null when it knows none.
+   */
+  read(ref: SessionRef, after: number, tag: string | null = null): Promise<Page | null> {
     const entry = this.#entries.get(nameOf(ref))
-    if (!entry) return this.#readStore(ref, after)
-    const kept = fromTail(entry, after)
+    if (!entry) return this.#readStore(ref, after, tag).then((read) => read && read.page)
+    const kept = fromTail(entry, after, tag)
     if (kept) return Promise.resolve(kept)
-    let read = entry.reads.get(after)
+    const place = `${after} ${tag}`
+    let read = entry.reads.get(place)
     if (!read) {
-      read = this.#readStore(ref, after)
-        .then((page) => {
-          if (page) this.#learnPage(entry, page)
-          return page
+      read = this.#readStore(ref, after, tag)
+        .then((read) => {
+          if (!read) return null
+          if (read.page.isReplaced) forget(entry)
+          this.#learn(entry, read.head)
+          this.#learnPage(entry, read.page)
+          return read.page
         })
         .finally(() => {
-          if (entry.reads.get(after) === read) entry.reads.delete(after)
+          if (entry.reads.get(place) === read) entry.reads.delete(place)
         })
-      entry.reads.set(after, read)
+      entry.reads.set(place, read)
     }
     return read
   }
@@ -119,7 +133,7 @@ export class Log {
     const name = nameOf(ref)
     let entry = this.#entries.get(name)
     if (!entry) {
-      entry = { ref, watchers: new Set(), head: null, tail: [], tailBytes: 0, reads: new Map() }
+      entry = { ref, watchers: new Set(), head: null, tail: new Tail(), reads: new Map() }
       this.#entries.set(name, entry)
     }
     let dirty = false
@@ -129,7 +143,7 @@ export class Log {
       waiting?.()
     }
     entry.watchers.add(wake)
-    this.#startPolling()
+    this.#poll.start()
     return {
       next: () =>
         new Promise((resolve) => {
@@ -145,7 +159,7 @@ export class Log {
       stop: () => {
         entry.watchers.delete(wake)
         if (entry.watchers.size === 0 && this.#entries.get(name) === entry) this.#entries.delete(name)
-        if (this.#entries.size === 0) this.#stopPolling()
+        if (this.#entries.size === 0) this.#poll.stop()
         wake()
       },
     }
@@ -153,99 +167,72 @@ export class Log {
 
   /** Looks at once for what was appended by others, or by this process past the log. */
   refresh(): void {
-    void this.#refresh()
+    this.#poll.now()
   }
 
   /** Stops polling and wakes everybody a last time. */
   close(): void {
-    this.#stopPolling()
+    this.#poll.stop()
     for (const entry of this.#entries.values()) wakeAll(entry)
   }
 
-  async #readStore(ref: SessionRef, after: number): Promise<Page | null> {
+  async #readStore(
+    ref: SessionRef,
+    after: number,
+    tag: string | null,
+  ): Promise<{ head: SessionHead; page: Page } | null> {
     // Head first: rows that come in between are then beyond the head that is told, never missing below it.
     const [head = null] = await this.#store.heads([ref])
     if (!head) return null
-    if (after >= head.head) return { epoch: head.epoch, head: head.head, rows: [] }
-    const rows = await this.#store.read(ref, after, PAGE_ROWS)
-    return { epoch: head.epoch, head: head.head, rows: rows.map((row) => encodeRow(row, head.epoch)) }
+    const page = { epoch: head.epoch, head: head.head }
+    if (after >= head.head) {
+      const isReplaced = after === head.head && tag !== null && tagOf(head.headKey) !== tag
+      return { head, page: { ...page, rows: [], isReplaced } }
+    }
+    // With the reader's own row, which must still be the one that it got.
+    const own = tag === null ? 0 : 1
+    const rows = await this.#store.read(ref, after - own, PAGE_ROWS + own)
+    const encoded = rows.map((row) => encodeRow(row, head.epoch))
+    const isOwn = encoded[0]?.row.seq === after
+    const isReplaced = isOwn && tag !== null && encoded[0]!.tag !== tag
+    return { head, page: { ...page, rows: isOwn ? encoded.slice(1) : encoded, isReplaced } }
   }
 
   #learnPage(entry: Entry, page: Page): void {
-    const last = page.rows.at(-1)
-    if (!last || entry.head?.epoch !== page.epoch) return
-    const end = entry.tail.at(-1)
+    const last = page.rows.at(-1)?.row.seq ?? 0
     // Only a page that reaches the end is worth keeping: it is what the other viewers will ask for next.
-    if (last.row.seq >= page.head && (!end || last.row.seq > end.row.seq)) this.#extend(entry, page.rows)
+    if (entry.head?.epoch === page.epoch && last >= page.head && last > entry.tail.end)
+      entry.tail.extend(page.rows)
   }
 
-  #learn(entry: Entry, head: SessionHead): void {
-    if (entry.head?.epoch !== head.epoch) {
-      entry.tail = []
-      entry.tailBytes = 0
-    } else if (entry.head.head > head.head) return
+  /** Takes note of a head; whether it is news. Whoever brought it, all who watch are woken: nobody else will tell them. */
+  #learn(entry: Entry, head: SessionHead): boolean {
+    if (!isNews(entry, head)) return false
+    if (entry.head?.epoch !== head.epoch) entry.tail.clear()
     entry.head = head
-  }
-
-  #extend(entry: Entry, rows: readonly EncodedRow[]): void {
-    const end = entry.tail.at(-1)?.row.seq ?? 0
-    for (const row of rows) {
-      if (row.row.seq <= end) continue
-      // The tail has no hole: places in it are reckoned from its first row.
-      const last = entry.tail.at(-1)
-      if (last && row.row.seq !== last.row.seq + 1) {
-        entry.tail = []
-        entry.tailBytes = 0
-      }
-      entry.tail.push(row)
-      entry.tailBytes += row.bytes.length
-    }
-    let drop = 0
-    while (entry.tail.length - drop > TAIL_ROWS || entry.tailBytes > TAIL_BYTES)
-      entry.tailBytes -= entry.tail[drop++]!.bytes.length
-    if (drop > 0) entry.tail.splice(0, drop)
-  }
-
-  #startPolling(): void {
-    if (this.#stopWatch) return
-    this.#stopWatch = this.#store.watch(() => this.refresh())
-    const poll = (): void => {
-      this.#pollTimer = this.#clock.setTimeout(poll, SLOW_POLL_MS)
-      this.#onPoll()
-      this.refresh()
-    }
-    this.#pollTimer = this.#clock.setTimeout(poll, SLOW_POLL_MS)
-  }
-
-  #stopPolling(): void {
-    this.#stopWatch?.()
-    this.#stopWatch = null
-    this.#clock.clearTimeout(this.#pollTimer)
+    wakeAll(entry)
+    return true
   }
 
   /** Asks the heads of all watched sessions in one statement and wakes those whose head moved. */
-  async #refresh(): Promise<void> {
-    if (this.#refreshing) {
-      this.#refreshAgain = true
-      return
-    }
-    this.#refreshing = true
-    try {
-      do {
-        this.#refreshAgain = false
-        const entries = [...this.#entries.values()]
-        const heads = await this.#store.heads(entries.map((entry) => entry.ref))
-        for (const [i, entry] of entries.entries()) {
-          const head = heads[i]
-          if (!head || !isNews(entry, head)) continue
-          this.#learn(entry, head)
+  async #look(): Promise<void> {
+    const entries = [...this.#entries.values()]
+    const known = entries.map(({ head }) => head)
+    const heads = await this.#store.heads(entries.map((entry) => entry.ref))
+    for (const [i, entry] of entries.entries()) {
+      const head = heads[i]
+      const before = known[i]
+      if (!head) {
+        // Deleted by another process.
+        if (before && entry.head === before) {
+          forget(entry)
           wakeAll(entry)
         }
-      } while (this.#refreshAgain)
-    } catch (error) {
-      this.#onError(error)
-    } finally {
-      this.#refreshing = false
+        continue
+      }
+      // Lower than it was when we asked: an older copy of the log has taken its place.
+      if (before && before.epoch === head.epoch && head.head < before.head) forget(entry)
+      this.#learn(entry, head)
     }
   }
 }
@@ -260,22 +247,17 @@ function wakeAll(entry: Entry): void {
   for (const wake of entry.watchers) wake()
 }
 
-function fromTail({ head, tail }: Entry, after: number): Page | null {
-  const first = tail[0]
-  const last = tail.at(-1)
-  if (
-    !head ||
-    !first ||
-    !last ||
-    last.row.seq !== head.head ||
-    after + 1 < first.row.seq ||
-    after > last.row.seq
-  )
-    return null
-  return { epoch: head.epoch, head: head.head, rows: tail.slice(after + 1 - first.row.seq) }
+/** What is remembered of a log is not to be trusted any more. */
+function forget(entry: Entry): void {
+  entry.head = null
+  entry.tail.clear()
 }
 
-/** Ids hold no control characters, so this is one name for one pair. */
-export function nameOf(ref: SessionRef): string {
-  return `${ref.userId}\u0000${ref.sessionId}`
+function fromTail({ head, tail }: Entry, after: number, tag: string | null): Page | null {
+  const rows = tail.after(after)
+  if (!head || !rows || tail.end !== head.head) return null
+  const own = tail.at(after)
+  // The store tells what has happened.
+  if (own && tag !== null && own.tag !== tag) return null
+  return { epoch: head.epoch, head: head.head, rows, isReplaced: false }
 }

@@ -6,9 +6,11 @@
 import { Hono } from 'hono'
 import { assetReader } from './assets.ts'
 import type { Authorize } from './authorize.ts'
-import { type Clock, sleep, systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { closeInOrder } from './closing.ts'
 import { LoomiError, toLoomiError } from './errors.ts'
-import { Log, nameOf } from './log.ts'
+import { Log } from './log.ts'
+import { checkNumbers, MAX_MS } from './option-checks.ts'
 import { type Presence, PresenceBook } from './presence.ts'
 import {
   DEFAULT_BASE,
@@ -18,13 +20,14 @@ import {
   isId,
 } from './protocol.ts'
 import { RateLimit } from './rate-limit.ts'
+import { checkRetention, Pruner } from './retention.ts'
 import { loomiRoutes } from './routes.ts'
 import { RunBook } from './runs.ts'
 import { Session } from './session.ts'
-import { SessionWriter } from './session-writer.ts'
-import type { SessionRef, Store } from './store.ts'
+import { type Retention, type SessionChoice, type SessionRef, type Store } from './store.ts'
 import { lazyStore } from './stores/lazy.ts'
 import { Streams } from './streams.ts'
+import { Writers } from './writers.ts'
 
 /** Where the build puts the page's files, seen from the compiled module and from its source. */
 const BROWSER_FILES = new URL(
@@ -32,8 +35,10 @@ const BROWSER_FILES = new URL(
   import.meta.url,
 )
 
-const CLOSE_MS = 5000
 const DEFAULT_LEASE_MS = 30_000
+/** Leases are renewed three times as often, each time with a write. */
+const MIN_LEASE_MS = 1000
+const DEFAULT_STORE_TIMEOUT_MS = 1000
 const DEFAULT_MAX_PENDING_BYTES = 64 * 1024 * 1024
 
 /** What a client can send or hold. */
@@ -42,7 +47,8 @@ export interface Limits {
   readonly streamsPerSession: number
   /** Open streams of this process; beyond it 503 with Retry-After. Default 20 000. */
   readonly streams: number
-  /** Heartbeats a second of one user in one session; beyond a burst of four times as many, 429. Default 5. */
+  /** Heartbeats a second of one user in one session; beyond a burst of four times as many, 429. In all sessions
+   *  together a user may send ten times as many. Default 5. */
   readonly beatsPerSecond: number
 }
 
@@ -64,10 +70,16 @@ export interface LoomiOptions {
   readonly pileUp?: number
   /** Milliseconds between beats that clients are asked for at least. Default 5000. */
   readonly heartbeatMs?: number
-  /** Milliseconds after which the runs of a producer that is not heard of any more are ended as `interrupted`. Default 30 000. */
+  /** Milliseconds after which the runs of a producer that is not heard of any more are ended as `interrupted`; 1000 or more. Default 30 000. */
   readonly leaseMs?: number
+  /** Milliseconds that viewers wait for the store; then they get events as provisional until it has them. Default 1000. */
+  readonly storeTimeoutMs?: number
   /** Bytes of events that may wait in this process for a store that is slow or fails; past it they are dropped, which the log will say. Default 64 MiB. */
   readonly maxPendingBytes?: number
+  /** What may be deleted of old rows, and is, once a minute. Default: nothing ever. */
+  readonly retention?: Retention
+  /** Milliseconds over which `close()` ends the open streams, so that their readers do not all come back at once. Default 0. */
+  readonly drainMs?: number
   /** Where `fetch` expects the route. Default `/api/loomi`. */
   readonly base?: string
   readonly limits?: Partial<Limits>
@@ -96,8 +108,17 @@ export interface Loomi {
   /** When a user was last heard of in a session, null when never. */
   presence(ref: SessionRef): Promise<Presence | null>
   /**
-   * Stores what is pending, ends the runs that are still open here as `interrupted`, ends every stream, and lets go of the
-   * store when it was given as a URL. A store that fails is waited for no longer than 5 s.
+   * Deletes all of a session: its events, its runs, and who was present. What is being answered is stopped first; pages that
+   * show it are told that the log is gone. Does nothing when there is no such session. Throws `bad_id`; rejects when the
+   * store fails, and may be called again. A page that stays open goes on to say that it is there.
+   */
+  deleteSession(sessionId: string): Promise<void>
+  /** Deletes all sessions of a user, as {@link Loomi.deleteSession} does, and what else is kept under the user's name. */
+  deleteUser(userId: string): Promise<void>
+  /**
+   * Takes no new stream (503 with Retry-After), stores what is pending, ends the runs that are still open here as
+   * `interrupted`, ends every stream, spread over `drainMs`, and lets go of the store when it was given as a URL. A store that
+   * fails is waited for no longer than 5 s, or the drain. Beats are answered to the end.
    */
   close(): Promise<void>
 }
@@ -111,15 +132,20 @@ export function createLoomi(options: LoomiOptions): Loomi {
     heartbeatMs = DEFAULT_HEARTBEAT_MS,
     base = DEFAULT_BASE,
     leaseMs = DEFAULT_LEASE_MS,
+    storeTimeoutMs = DEFAULT_STORE_TIMEOUT_MS,
     maxPendingBytes = DEFAULT_MAX_PENDING_BYTES,
+    drainMs = 0,
     clock = systemClock,
     onEvent = reportToConsole,
   } = options
-  const numbers = { disconnectThresholdMs, pileUp, heartbeatMs, leaseMs, maxPendingBytes }
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!(value >= 0)) throw new LoomiError('bad_option', `${name} is a number from 0 up.`)
-  }
+  checkNumbers({ disconnectThresholdMs, heartbeatMs, storeTimeoutMs, drainMs }, 0, MAX_MS)
+  checkNumbers({ pileUp, maxPendingBytes }, 0)
+  checkNumbers({ leaseMs }, MIN_LEASE_MS, MAX_MS)
+  const retention = checkRetention(options.retention)
   const limits: Limits = { streamsPerSession: 16, streams: 20_000, beatsPerSecond: 5, ...options.limits }
+  const { streams: openStreams, ...others } = limits
+  checkNumbers({ streams: openStreams }, 0)
+  checkNumbers(others, 1)
   const onError = (error: unknown): void => {
     const report: Report = { type: 'error', error: toLoomiError(error, 'internal', describe(error)) }
     try {
@@ -135,7 +161,19 @@ export function createLoomi(options: LoomiOptions): Loomi {
   const budget = { used: 0, max: maxPendingBytes }
   const presence = new PresenceBook(store, clock, disconnectThresholdMs, onError)
   const streams = new Streams(clock, limits)
-  const writers = new Map<string, SessionWriter>()
+  const pruner = retention && new Pruner(retention, { store, clock, onError })
+  let isClosing = false
+  const writers = new Writers({
+    log,
+    store,
+    clock,
+    budget,
+    storeTimeoutMs,
+    onError,
+    leaseUntil: () => runs.leaseUntil(),
+    isClosed: () => isClosing,
+    runStopped: (sessionId, runId) => runs.wasStopped(sessionId, runId),
+  })
   const routes = loomiRoutes({
     store,
     log,
@@ -145,16 +183,17 @@ export function createLoomi(options: LoomiOptions): Loomi {
     clock,
     authorize,
     pileUp,
+    storeTimeoutMs,
     onError,
     intervalMs: heartbeatMs,
     boot: crypto.randomUUID().slice(0, 8),
     random: Math.random,
-    rateLimit: new RateLimit(clock, limits.beatsPerSecond, limits.beatsPerSecond * 4),
+    rateLimit: new RateLimit(clock, limits.beatsPerSecond),
     readAsset: assetReader(BROWSER_FILES),
   })
   const app = new Hono().route(base, routes)
 
-  return {
+  const loomi: Loomi = {
     routes,
     fetch: (request) => app.fetch(request),
     session({ sessionId, userId, runId }) {
@@ -162,50 +201,45 @@ export function createLoomi(options: LoomiOptions): Loomi {
         if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
       }
       const ref = { sessionId, userId }
-      return new Session(ref, { writer: writerOf(ref), log, store, clock, runs }, runId)
+      return new Session(ref, { writer: writers.of(ref), log, store, clock, runs }, runId)
     },
     async stop(sessionId) {
       if (!isId(sessionId)) throw new LoomiError('bad_id', 'sessionId is a text of 1 to 128 characters.')
-      await runs.stop(sessionId, () => Promise.all([...writersOf(sessionId)].map((writer) => writer.flush())))
+      await runs.stop(sessionId, () => writers.flush({ sessionId }))
     },
     presence: (ref) => presence.get(ref),
+    deleteSession: (sessionId) => deleteAll({ sessionId }),
+    deleteUser: (userId) => deleteAll({ userId }),
     async close() {
-      const flushed = Promise.all([...writers.values()].map((writer) => writer.flush())).then(() =>
-        runs.close(),
-      )
-      // A store that fails must not keep a process from ending.
-      const enough = new AbortController()
-      await Promise.race([flushed, sleep(clock, CLOSE_MS, enough.signal)])
-      enough.abort()
-      streams.close()
-      log.close()
-      await presence.flush()
+      isClosing = true
+      pruner?.close()
+      await closeInOrder({
+        flush: () => writers.flush(),
+        runs,
+        streams,
+        log,
+        presence,
+        clock,
+        drainMs,
+        storeTimeoutMs,
+      })
       if (typeof options.store === 'string') await store.close()
     },
   }
+  return loomi
 
-  /** One writer for all handles of a session, so that their events keep the order in which they were emitted. */
-  function writerOf(ref: SessionRef): SessionWriter {
-    const name = nameOf(ref)
-    let writer = writers.get(name)
-    if (!writer) {
-      for (const [other, { idle }] of writers) if (idle && writers.size > 1000) writers.delete(other)
-      writer = new SessionWriter(ref, {
-        log,
-        store,
-        clock,
-        budget,
-        onError,
-        leaseUntil: () => runs.leaseUntil(),
-        runStopped: (sessionId, runId) => runs.wasStopped(sessionId, runId),
-      })
-      writers.set(name, writer)
-    }
-    return writer
-  }
-
-  function* writersOf(sessionId: string): Generator<SessionWriter> {
-    for (const [name, writer] of writers) if (name.endsWith(`\u0000${sessionId}`)) yield writer
+  async function deleteAll(choice: SessionChoice): Promise<void> {
+    for (const [name, id] of Object.entries(choice))
+      if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
+    const writing = writers.sessions(choice)
+    // What was emitted so far belongs to what is deleted, and what is being answered would begin it anew.
+    const sessionIds = 'userId' in choice ? writing.map(({ sessionId }) => sessionId) : [choice.sessionId]
+    for (const sessionId of sessionIds) await loomi.stop(sessionId)
+    await presence.flush()
+    const deleted = await store.deleteSessions(choice)
+    // They know of places in runs, and of closed sessions, that are no more.
+    writers.forget(writing)
+    streams.reset(deleted)
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { EncodedRow } from './frames.ts'
 import type { PresenceBook } from './presence.ts'
 import {
   type Cursor,
@@ -15,13 +16,15 @@ import {
   tagOf,
 } from './protocol.ts'
 import { decideReplay } from './replay-decision.ts'
-import type { SessionHead, SessionRef, Store } from './store.ts'
+import { keyOf, type SessionHead, type SessionRef, type Store } from './store.ts'
 import type { StreamQuery } from './stream.ts'
 
 /** Where a stream begins and what it says first. */
 export interface Opening {
   /** Rows after this seq follow. */
   readonly position: number
+  /** Of the row at the position, null when it is not known. */
+  readonly tag: string | null
   readonly seen: number
   /** Rows up to this seq are the replay. */
   readonly to: number
@@ -36,8 +39,8 @@ export interface Opening {
 
 /** What the opening needs to know. */
 export interface OpeningDeps {
-  readonly store: Store
-  readonly presence: PresenceBook
+  readonly store: Pick<Store, 'keys'>
+  readonly presence: Pick<PresenceBook, 'place'>
   readonly pileUp: number
   readonly boot: string
 }
@@ -74,6 +77,7 @@ export async function openStream(
   const count = silent ? 0 : head.head - start
   return {
     position: start,
+    tag: keys.has(start) ? tagOf(keys.get(start)!) : null,
     seen,
     to: head.head,
     count,
@@ -82,6 +86,35 @@ export async function openStream(
     frame: reason
       ? { type: 'replay_start', reason, count, missed, seen, to: head.head, boot }
       : { type: 'no_replay', cursor, seen, count, boot },
+  }
+}
+
+/**
+ * How a stream opens from what this process remembers, while the store does not answer; null when the rows that it
+ * remembers do not reach back to the client's cursor.
+ */
+export function fromMemory(
+  memory: { readonly head: SessionHead; readonly rows: readonly EncodedRow[] } | null,
+  { cursor }: StreamQuery,
+  deps: OpeningDeps,
+): { readonly head: SessionHead; readonly deps: OpeningDeps } | null {
+  const parts = parseCursor(cursor ?? '0')
+  if (!memory || !parts || (parts.epoch !== null && parts.epoch !== memory.head.epoch)) return null
+  const keys = new Map(memory.rows.map(({ row }) => [row.seq, keyOf(row)]))
+  const key = keys.get(parts.seq)
+  const isCovered =
+    parts.seq === 0 ? memory.rows[0]?.row.seq === 1 : key !== undefined && tagOf(key) === parts.tag
+  if (!isCovered) return null
+  const known = (seqs: readonly number[]): Map<number, string> =>
+    new Map(seqs.flatMap((seq) => (keys.has(seq) ? [[seq, keys.get(seq)!]] : [])))
+  return {
+    head: memory.head,
+    deps: {
+      ...deps,
+      store: { keys: async (_, seqs) => known(seqs) },
+      // Presence would be loaded from the same store.
+      presence: { place: async () => ({ mark: null, displayed: null }) },
+    },
   }
 }
 

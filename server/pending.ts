@@ -25,6 +25,10 @@ export type DropReason = 'pending_full' | 'refused'
 export interface Group {
   readonly events: Outgoing[]
   bytes: number
+  /** Which push its newest event came with, counted from 1. */
+  serial: number
+  /** Viewers have it, as provisional: it must not change any more. */
+  isPublished: boolean
   dropped: { count: number; readonly reason: DropReason } | null
 }
 
@@ -34,6 +38,9 @@ export class Pending {
   #groups: Group[] = []
   #deltas = 0
   #chars = 0
+  #serial = 0
+  /** The word that counts what is dropped of each run now, wherever it waits. */
+  readonly #drops = new Map<string, Group>()
 
   constructor(budget: { used: number; readonly max: number }) {
     this.#budget = budget
@@ -43,6 +50,11 @@ export class Pending {
     return this.#groups.length === 0
   }
 
+  /** The number of the last push. */
+  get serial(): number {
+    return this.#serial
+  }
+
   /** There is enough for an append. */
   get isLarge(): boolean {
     return this.#deltas >= COALESCE_DELTAS || this.#chars >= COALESCE_CHARS
@@ -50,6 +62,7 @@ export class Pending {
 
   /** Takes the events of one chunk; false when these are the first that had to be dropped. */
   take(events: readonly Outgoing[]): boolean {
+    this.#serial++
     const bytes = events.reduce((sum, event) => sum + bytesOf(event), 0)
     // What ends something is always kept: it is small, and without it a page would wait for ever.
     const isKept = events.some(
@@ -57,8 +70,18 @@ export class Pending {
     )
     if (!isKept && this.#budget.used + bytes > this.#budget.max) return this.#drop(events)
     this.#budget.used += bytes
+    // What follows in its run has a place after it: that word is spoken.
+    this.#drops.delete(events[0]!.run_id)
     for (const event of events) this.#add(event)
     return true
+  }
+
+  /** These are on their way to the store and must not change any more. */
+  seal(groups: readonly Group[]): void {
+    for (const group of groups) {
+      const runId = group.events[0]!.run_id
+      if (this.#drops.get(runId) === group) this.#drops.delete(runId)
+    }
   }
 
   /** Hands everything over; what it cost is counted until `release`. */
@@ -81,21 +104,28 @@ export class Pending {
     if (group && last && joins(last, event) && fits(group, event)) {
       group.events.push(event)
       group.bytes += bytes
-    } else this.#groups.push({ events: [event], bytes, dropped: null })
+      group.serial = this.#serial
+    } else
+      this.#groups.push({ events: [event], bytes, serial: this.#serial, isPublished: false, dropped: null })
     this.#deltas++
     this.#chars += event.event_data.length
   }
 
   #drop(events: readonly Outgoing[]): boolean {
-    const last = this.#groups.at(-1)
-    const dropped = dropOf([{ events: [...events], bytes: 0, dropped: null }], 'pending_full')
-    if (last?.dropped && last.events[0]!.run_id === events[0]!.run_id) {
+    const runId = events[0]!.run_id
+    const known = this.#drops.get(runId)
+    if (known) {
       const { n, i } = events.at(-1)!
-      last.events[0] = { ...last.events[0]!, n, i }
-      last.dropped.count += events.length
+      known.events[0] = { ...known.events[0]!, n, i }
+      known.dropped!.count += events.length
+      known.serial = this.#serial
       return true
     }
-    this.#groups.push(dropped)
+    const whole = { events: [...events], bytes: 0, serial: this.#serial, isPublished: false, dropped: null }
+    const word = dropOf([whole], 'pending_full')
+    this.#budget.used += word.bytes
+    this.#groups.push(word)
+    this.#drops.set(runId, word)
     return false
   }
 }
@@ -122,7 +152,8 @@ export function dropOf(groups: readonly Group[], reason: DropReason): Group {
     text: null,
   }
   const count = groups.reduce((sum, group) => sum + (group.dropped?.count ?? group.events.length), 0)
-  return { events: [event], bytes: 0, dropped: { count, reason } }
+  const { serial, isPublished } = groups.at(-1)!
+  return { events: [event], bytes: EVENT_BYTES, serial, isPublished, dropped: { count, reason } }
 }
 
 /** One row of a group, without what is stored already (`high`); null when that leaves nothing. */

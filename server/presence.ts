@@ -7,14 +7,15 @@
  *
  * @module
  */
-import type { Clock } from './clock.ts'
+import { type Clock, within } from './clock.ts'
 import { LoomiError } from './errors.ts'
-import { nameOf } from './log.ts'
 import { type Cursor, parseCursor, type Rung, type TabState } from './protocol.ts'
 import type { Mark } from './replay-decision.ts'
-import type { PresenceRow, SessionHead, SessionRef, Store } from './store.ts'
+import { nameOf, type PresenceRow, type SessionHead, type SessionRef, type Store } from './store.ts'
 
 const FLUSH_MS = 10_000
+/** A beat does not wait longer for what the store knows of its user. */
+const LOAD_MS = 1000
 /** Beyond this many users in sessions the ones not heard of for longest are forgotten (the store keeps them). */
 const MAX_ENTRIES = 100_000
 
@@ -42,6 +43,8 @@ interface Entry {
   rung: Rung | null
   state: TabState | null
   dirty: boolean
+  /** The store did not tell what it knows. */
+  isUnknown: boolean
 }
 
 /** The users in sessions that this process has heard of. */
@@ -62,7 +65,10 @@ export class PresenceBook {
 
   /** Takes a beat. `head` is the session's head as known now, null while it has no event for this user. */
   async beat(ref: SessionRef, head: SessionHead | null, { rung, state, displayed }: Beat): Promise<void> {
+    const isKnown = this.#entries.has(nameOf(ref))
     const entry = await this.#entry(ref)
+    // What the store knows counts too, as soon as it tells.
+    if (isKnown && entry.isUnknown) await this.#reload(entry, ref)
     const now = this.#clock.now()
     const before = entry.row
     // A beat from before the first event stands for the beginning of the log that came later.
@@ -120,7 +126,8 @@ export class PresenceBook {
     this.#clock.clearTimeout(this.#timer)
     this.#timer = null
     const dirty = [...this.#entries.values()].filter(
-      (entry): entry is Entry => !(entry instanceof Promise) && entry.dirty,
+      // One that does not know what stands in the store must not overwrite it.
+      (entry): entry is Entry => !(entry instanceof Promise) && entry.dirty && !entry.isUnknown,
     )
     if (dirty.length === 0) return
     for (const entry of dirty) entry.dirty = false
@@ -158,12 +165,22 @@ export class PresenceBook {
 
   async #load(ref: SessionRef): Promise<Entry> {
     let row: PresenceRow | null = null
+    let isUnknown = false
     try {
-      row = await this.#store.loadPresence(ref)
+      row = await within(this.#clock, LOAD_MS, this.#store.loadPresence(ref))
     } catch (error) {
+      isUnknown = true
       this.#onError(error)
     }
-    return { row, rung: null, state: null, dirty: false }
+    return { row, rung: null, state: null, dirty: false, isUnknown }
+  }
+
+  /** An entry that began without what the store knows takes over the displayed cursor and the absence that stand there. */
+  async #reload(entry: Entry, ref: SessionRef): Promise<void> {
+    const { row, isUnknown } = await this.#load(ref)
+    entry.isUnknown = isUnknown
+    if (row && (!entry.row || entry.row.epoch === row.epoch))
+      entry.row = entry.row ? { ...entry.row, displayed: row.displayed, pendingSeq: row.pendingSeq } : row
   }
 
   #evict(): void {

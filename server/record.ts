@@ -16,7 +16,7 @@ type Streamed<T> = AsyncIterable<T> | Iterable<T> | ReadableStream<T> | Response
 
 /** How a recording went. */
 export interface Recorded {
-  readonly status: Extract<RunEnd, 'complete' | 'failed' | 'stopped'>
+  readonly status: RunEnd
   /** What the source threw, or the code under which the provider told of its failure. */
   readonly error?: unknown
 }
@@ -33,6 +33,8 @@ export interface RecordOptions {
   readonly adapter?: Adapter | undefined
   /** From what the source yields to provider chunks. Default: found by itself. */
   readonly decoder?: ChunkDecoder
+  /** Whether chunks are kept for a reader; one that nobody reads keeps them all to its end. Default true. */
+  readonly keep?: boolean
 }
 
 /** Where a recording goes. */
@@ -48,9 +50,10 @@ export interface RecordTarget {
 export function startRecording<T>(
   target: RecordTarget,
   source: RecordSource<T>,
-  { adapter = detect, decoder = chunkDecoder() }: RecordOptions = {},
+  { adapter = detect, decoder = chunkDecoder(), keep = true }: RecordOptions = {},
 ): Recording<T> {
-  const chunks: T[] = []
+  let chunks: T[] = []
+  let keeps = keep
   let done = false
   let failure: { readonly error: unknown } | null = null
   let news = Promise.withResolvers<void>()
@@ -60,11 +63,17 @@ export function startRecording<T>(
     // oxlint-disable-next-line unicorn/no-thenable -- `await session.record(…)` is the point
     then: (onFulfilled, onRejected) => recorded.then(onFulfilled, onRejected),
     async *[Symbol.asyncIterator]() {
-      for (;;) {
-        while (chunks.length > 0) yield chunks.shift()!
-        if (failure) throw failure.error
-        if (done) return
-        await news.promise
+      try {
+        for (;;) {
+          while (chunks.length > 0) yield chunks.shift()!
+          if (failure) throw failure.error
+          if (done) return
+          await news.promise
+        }
+      } finally {
+        // Nobody will ask for the rest.
+        keeps = false
+        chunks = []
       }
     },
   }
@@ -75,11 +84,11 @@ export function startRecording<T>(
     let result: Recorded = { status: 'complete' }
     run.begin()
     try {
-      const stream = await source
+      const stream = await untilFired(source, run.signal)
       const refusal = refusalOf(stream)
       intake = new Intake(run, target.isNameless, adapter())
       for await (const chunk of untilStopped(stream, run.signal)) {
-        chunks.push(chunk as T)
+        if (keeps) chunks.push(chunk as T)
         tell()
         // What a provider says when it refuses may hold what is not for users.
         if (!refusal) for (const decoded of decoder.decode(chunk)) intake.take(decoded)
@@ -94,7 +103,7 @@ export function startRecording<T>(
       }
       finishQuietly(intake)
     }
-    if (run.signal.aborted) result = { status: 'stopped' }
+    if (run.signal.aborted) result = { status: run.ending ?? 'stopped' }
     done = true
     tell()
     await target.end(result.status, result.error)
@@ -124,24 +133,44 @@ function refusalOf(source: unknown): Recorded | null {
   return { status: 'failed', error: { code: `http_${source.status}` } }
 }
 
-/** The items of a source, until the signal fires; the source is told to end then, and not waited for. */
+/** What a promise brings; of one that comes after the signal nothing is taken, and its stream is told to end. */
+async function untilFired<T>(
+  source: Streamed<T> | Promise<Streamed<T>>,
+  signal: AbortSignal,
+): Promise<Streamed<T>> {
+  const late = Promise.resolve(source)
+  const fired = new Promise<[]>((resolve) => {
+    if (signal.aborted) resolve([])
+    else signal.addEventListener('abort', () => resolve([]), { once: true })
+  })
+  const stream = await Promise.race([late, fired])
+  if (signal.aborted) void late.then((unwanted) => iteratorOf(unwanted).return?.()).catch(() => undefined)
+  return stream
+}
+
+/** The items of a source, until the signal fires; a source that is left before its end is told so, and not waited for. */
 async function* untilStopped<T>(source: Streamed<T>, signal: AbortSignal): AsyncGenerator {
   const iterator = iteratorOf(source)
+  let isOver = false
   let halt = (): void => undefined
   const stop = (): void => halt()
   signal.addEventListener('abort', stop, { once: true })
   try {
     while (!signal.aborted) {
-      const item = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
-        halt = () => resolve({ done: true, value: undefined })
+      const item = await new Promise<IteratorResult<unknown> | null>((resolve, reject) => {
+        halt = () => resolve(null)
         Promise.resolve(iterator.next()).then(resolve, reject)
+      }).catch((error: unknown) => {
+        isOver = true
+        throw error
       })
-      if (item.done === true) break
+      isOver = item?.done === true
+      if (!item || item.done === true) break
       yield item.value
     }
   } finally {
     signal.removeEventListener('abort', stop)
-    if (signal.aborted) Promise.resolve(iterator.return?.()).catch(() => undefined)
+    if (!isOver) Promise.resolve(iterator.return?.()).catch(() => undefined)
   }
 }
 

@@ -6,6 +6,7 @@
 import { type Context, Hono } from 'hono'
 import { type Authorize, type Identity, loopbackOnly } from './authorize.ts'
 import type { Asset } from './assets.ts'
+import { within } from './clock.ts'
 import { answerError } from './error-answers.ts'
 import { LoomiError } from './errors.ts'
 import { readHeartbeat } from './heartbeat-body.ts'
@@ -71,9 +72,12 @@ async function heartbeat(c: Context, deps: RouteDeps): Promise<Response> {
 }
 
 /** The head for a beat. A store that does not answer takes nothing from the beat but the place. */
-async function knownHead(ref: SessionRef, { log, onError }: RouteDeps): Promise<SessionHead | null> {
+async function knownHead(
+  ref: SessionRef,
+  { log, clock, storeTimeoutMs, onError }: RouteDeps,
+): Promise<SessionHead | null> {
   try {
-    return await log.knownHead(ref)
+    return await within(clock, storeTimeoutMs, log.knownHead(ref))
   } catch (error) {
     onError(error)
     return null
@@ -117,11 +121,14 @@ async function stream(c: Context, deps: RouteDeps): Promise<Response> {
 }
 
 /** The head as the store has it; a store that does not answer now is asked again inside the stream. */
-async function presentHead(ref: SessionRef, { log, runs, onError }: RouteDeps): Promise<SessionHead | null> {
-  // Who comes to read shall not find an answer that goes on for ever.
-  await runs.sweep()
+async function presentHead(
+  ref: SessionRef,
+  { log, runs, clock, storeTimeoutMs, onError }: RouteDeps,
+): Promise<SessionHead | null> {
   try {
-    return await log.head(ref)
+    // Who comes to read shall not find an answer that goes on for ever.
+    const asked = runs.sweep().then(() => log.head(ref))
+    return await within(clock, storeTimeoutMs, asked)
   } catch (error) {
     onError(error)
     return null

@@ -6,10 +6,10 @@
 import type { Clock } from './clock.ts'
 import { type Draft, stampChunk, stampRecorded } from './drafts.ts'
 import { LoomiError } from './errors.ts'
-import type { Json, RunEnd } from './protocol.ts'
+import { isId, type Json, type RunEnd } from './protocol.ts'
 import type { RunBook } from './runs.ts'
 import type { SessionWriter } from './session-writer.ts'
-import { NOWHERE, type RunPlace, type RunRef, type SessionRef } from './store.ts'
+import { NOWHERE, opensRun, type RunPlace, type RunRef, type SessionRef } from './store.ts'
 
 /** What a run works with. */
 export interface RunDeps {
@@ -24,6 +24,8 @@ export class Run {
   readonly #deps: RunDeps
   readonly #abort = new AbortController()
   #id: string
+  /** The names that it was leased under before. */
+  readonly #former: RunRef[] = []
   #place: RunPlace = NOWHERE
   #isEmpty = true
   #state: 'new' | 'open' | RunEnd = 'new'
@@ -38,6 +40,11 @@ export class Run {
 
   get ref(): RunRef {
     return { ...this.#session, runId: this.#id }
+  }
+
+  /** All the names under which somebody may stop it. */
+  get refs(): readonly RunRef[] {
+    return [this.ref, ...this.#former]
   }
 
   /** Where it is; `n` is the number of its newest chunk. */
@@ -55,6 +62,11 @@ export class Run {
     return this.#state !== 'new' && this.#state !== 'open'
   }
 
+  /** How it ended here, null as long as it has not. */
+  get ending(): RunEnd | null {
+    return this.#state === 'new' || this.#state === 'open' ? null : this.#state
+  }
+
   /** Fires when the run is stopped, by whom and wherever that was asked for. */
   get signal(): AbortSignal {
     return this.#abort.signal
@@ -69,11 +81,13 @@ export class Run {
 
   /** Takes the provider's id of the answer for its own, as long as it has no event. */
   rename(id: string): void {
-    if (!this.isEmpty || this.#id === id) return
-    this.#deps.runs.leave(this)
+    if (!this.isEmpty || this.#id === id || !isId(id)) return
+    const former = this.ref
     this.#id = id
     this.#deps.writer.resumeRun(id)
-    if (this.#state === 'open') this.#deps.runs.begin(this)
+    if (this.#state !== 'open') return
+    this.#former.push(former)
+    this.#deps.runs.renamed(this, former)
   }
 
   /** Takes the events of the next chunk. Throws `bad_event` or `event_too_large`; then nothing of it was taken. */
@@ -110,7 +124,8 @@ export class Run {
 
   /** Takes it back: it was begun, and nothing came of it. */
   leave(): void {
-    if (this.#state === 'open') this.#deps.runs.leave(this)
+    if (this.#state !== 'open') return
+    this.#deps.runs.leave(this)
     this.#state = 'new'
   }
 
@@ -129,12 +144,20 @@ export class Run {
     this.#abort.abort(stopReason())
   }
 
+  /** Takes note that its process goes away, which writes its end: nothing is taken any more. */
+  interrupt(): void {
+    if (this.hasEnded) return
+    this.#state = 'interrupted'
+    const message = 'The process that makes the answer is going away.'
+    this.#abort.abort(new LoomiError('closed', message))
+  }
+
   #push(events: ReturnType<typeof stampChunk>, n: number): void {
     const last = events.at(-1)
     this.#place = last ? { n, i: last.i } : n === this.#place.n ? this.#place : { n, i: -1 }
     if (!last) return
     this.#isEmpty = false
-    if (this.#state === 'new' && events.some((event) => event.event_type !== 'user_message')) this.begin()
+    if (this.#state === 'new' && events.some((event) => opensRun(event.event_type))) this.begin()
     this.#deps.writer.push(events)
   }
 

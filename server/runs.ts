@@ -67,6 +67,14 @@ export class RunBook {
     if (run.isEmpty) void this.#quietly(() => store.leaseRuns([run.ref], this.leaseUntil()))
   }
 
+  /** A run has another name; a stop of the one before may be on its way. */
+  renamed(run: Run, former: RunRef): void {
+    void this.#quietly(async () => {
+      await this.#deps.store.leaseRuns([run.ref], this.leaseUntil())
+      await this.#deps.store.releaseRuns([former])
+    })
+  }
+
   /** A run is not to be kept any more; when nothing of it was stored, the store forgets it. */
   leave(run: Run): void {
     if (!this.#open.delete(run)) return
@@ -85,7 +93,10 @@ export class RunBook {
   /** The run of that name was stopped, as the store said when something was appended to it. */
   wasStopped(sessionId: string, runId: string): void {
     for (const run of this.#open) {
-      if (run.ref.sessionId === sessionId && run.ref.runId === runId) run.wasStopped()
+      const named = run.refs.findIndex((ref) => ref.sessionId === sessionId && ref.runId === runId)
+      if (named === 0) run.wasStopped()
+      // The end was written under a name that it has no more.
+      else if (named > 0) run.stop()
     }
   }
 
@@ -96,8 +107,15 @@ export class RunBook {
     const enough = new AbortController()
     await Promise.race([flush(), sleep(clock, STOP_FLUSH_MS, enough.signal)])
     enough.abort()
-    const ended = await store.endRuns('stopped', { sessionId }, this.#now())
+    // An answer that has begun here meanwhile is another one.
+    const except = this.#refs().filter((ref) => ref.sessionId === sessionId)
+    const ended = await store.endRuns('stopped', { sessionId, except }, this.#now())
     if (ended > 0) log.refresh()
+  }
+
+  /** Ends what this process answers in a session: it is closed. */
+  leaveSession(sessionId: string): void {
+    for (const run of this.#open) if (run.ref.sessionId === sessionId) run.stop()
   }
 
   /** Ends the runs whose producer is gone, here or elsewhere; asked for whenever somebody comes to read. */
@@ -111,16 +129,23 @@ export class RunBook {
     if (this.#closed || elapsed < this.#patientUntil || elapsed - this.#sweptAt < SWEEP_MS) return
     this.#sweptAt = elapsed
     await this.#quietly(async () => {
+      // Our own first: after an outage they have lapsed like those of the dead.
+      if (this.#open.size > 0) await store.leaseRuns(this.#refs(), this.leaseUntil())
       const ended = await store.endRuns('interrupted', { lapsedAt: clock.now() }, this.#now())
       if (ended > 0) log.refresh()
     })
   }
 
-  /** Ends what this process still produces as interrupted: it is going away. */
-  async close(): Promise<void> {
+  /** Takes nothing more of what this process still produces, and tells its producers: it is going away. */
+  interrupt(): void {
     this.#closed = true
     this.#rest()
-    const runs = [...this.#open].map((run) => run.ref)
+    for (const run of this.#open) run.interrupt()
+  }
+
+  /** Ends as interrupted what was open. */
+  async close(): Promise<void> {
+    const runs = this.#refs()
     this.#open.clear()
     if (runs.length === 0) return
     await this.#quietly(async () => {
@@ -147,7 +172,8 @@ export class RunBook {
   async #look(): Promise<void> {
     this.#lookAt = Infinity
     await this.#quietly(async () => {
-      for (const { sessionId, runId } of await this.#deps.store.stoppedRuns(this.#refs()))
+      const asked = [...this.#open].flatMap((run) => run.refs)
+      for (const { sessionId, runId } of await this.#deps.store.stoppedRuns(asked))
         this.wasStopped(sessionId, runId)
     })
     this.#lookWithin(LOOK_ANYWAY_MS)
@@ -180,7 +206,10 @@ export class RunBook {
     try {
       await work()
     } catch (error) {
-      if (!(error instanceof LoomiError && error.code === 'closed')) this.#deps.onError(error)
+      // Nobody could renew a lease just now: whoever holds one must have the time to do so first.
+      const { clock, leaseMs, onError } = this.#deps
+      this.#patientUntil = elapsedOf(clock) + leaseMs
+      if (!(error instanceof LoomiError && error.code === 'closed')) onError(error)
     }
   }
 }

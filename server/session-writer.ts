@@ -3,7 +3,8 @@
  *
  * Deltas of one part coalesce for 40 ms, 64 deltas or 16 KB; the first one after quiet and every structural event
  * leave at once. One append is under way at a time; what comes meanwhile goes with the next. While the store
- * fails, everything stays here, in order, and is tried again.
+ * fails, everything stays here, in order, and is tried again; when it has kept us waiting for `storeTimeoutMs`, viewers get
+ * what waits as provisional until all of it is stored.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
 import { batchesOf, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
-import { comesAfter, type RunPlace, type SessionRef, type Store } from './store.ts'
+import { comesAfter, type NewEvent, type RunPlace, type SessionRef, type Store } from './store.ts'
 
 const COALESCE_MS = 40
 const RETRY_MIN_MS = 50
@@ -22,10 +23,14 @@ export interface WriterDeps {
   readonly log: Log
   readonly store: Store
   readonly clock: Clock
+  /** Milliseconds that viewers wait for the store before they get events as provisional. */
+  readonly storeTimeoutMs: number
   /** What all writers of the process together may keep waiting. */
   readonly budget: { used: number; readonly max: number }
   /** Until when an append leases its runs. */
   readonly leaseUntil: () => number
+  /** Nothing is taken any more. */
+  readonly isClosed: () => boolean
   /** The store refused a run's events because it was stopped. */
   readonly runStopped: (sessionId: string, runId: string) => void
   readonly onError: (error: unknown) => void
@@ -36,6 +41,9 @@ export class SessionWriter {
   readonly #ref: SessionRef
   readonly #deps: WriterDeps
   readonly #pending: Pending
+  /** What is to be appended, in order, and under its final keys. */
+  readonly #backlog: Group[] = []
+  #isProvisional = false
   /** Runs that other processes may have fed before: what they stored is cut off. */
   readonly #highs = new Map<string, RunPlace | null>()
   /** The newest place pushed of each such run: a second handle here that feeds it too adds nothing. */
@@ -46,8 +54,13 @@ export class SessionWriter {
   #timer: unknown = null
   /** What is gathered should leave now, not with the timer. */
   #due = false
-  #writing: Promise<void> | null = null
+  #isWriting = false
   #refused: LoomiError | null = null
+  /** The last push of which everything is stored or refused. */
+  #settled = 0
+  #waiting: { readonly serial: number; readonly resolve: () => void }[] = []
+  /** That events are dropped was told. */
+  #saidFull = false
   /** The event that closes the session was pushed: nothing may follow it, not even in the same batch. */
   #closing = false
 
@@ -64,7 +77,7 @@ export class SessionWriter {
 
   /** Nothing is waiting or under way. */
   get idle(): boolean {
-    return this.#pending.isEmpty && this.#writing === null
+    return this.#pending.isEmpty && !this.#isWriting
   }
 
   /** Says that a run may have been fed before, here or elsewhere: chunks that are stored already add nothing. */
@@ -82,10 +95,15 @@ export class SessionWriter {
       if (taken && !comesAfter(last, taken)) return
       this.#taken.set(run_id, { n: last.n, i: last.i })
     }
-    if (this.#closing) return this.#refuse('session_closed')
+    if (this.#deps.isClosed()) return this.#refuse('closed')
+    if (this.#closing)
+      return last.event_type === 'session_complete' ? undefined : this.#refuse('session_closed')
     this.#closing = events.some((event) => event.event_type === 'session_complete')
     const quiet = this.#pending.isEmpty && this.#deps.clock.now() - this.#lastFlushAt >= COALESCE_MS
-    if (!this.#pending.take(events)) this.#deps.onError(pendingFull(this.#ref))
+    if (!this.#pending.take(events) && !this.#saidFull) {
+      this.#saidFull = true
+      this.#deps.onError(pendingFull(this.#ref))
+    }
     const structural = events.some((event) => event.text === null)
     if (structural || quiet || this.#pending.isLarge) this.#flushNow()
     else if (!this.#pending.isEmpty)
@@ -93,18 +111,24 @@ export class SessionWriter {
   }
 
   /** Resolves when all that was pushed so far is stored, or refused for good. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
     this.#flushNow()
-    while (this.#writing) await this.#writing
+    const { serial } = this.#pending
+    // Not until all is quiet: somebody may stream faster than the store takes it.
+    if (this.#settled >= serial || !this.#isWriting) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.push({ serial, resolve }))
   }
 
   #flushNow(): void {
     this.#deps.clock.clearTimeout(this.#timer)
     this.#timer = null
     if (this.#pending.isEmpty) return
+    if (this.#isProvisional) return this.#publish()
     this.#due = true
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null
+    if (this.#isWriting) return
+    this.#isWriting = true
+    void this.#write().finally(() => {
+      this.#isWriting = false
       if (this.#due) this.#flushNow()
     })
   }
@@ -112,13 +136,52 @@ export class SessionWriter {
   async #write(): Promise<void> {
     while (this.#due) {
       this.#due = false
-      const groups = this.#pending.takeAll()
-      for (const batch of batchesOf(groups)) {
-        await this.#append(batch)
-        this.#pending.release(batch)
-      }
+      this.#backlog.push(...this.#pending.takeAll())
+      while (this.#backlog.length > 0) await this.#appendNext()
+      this.#isProvisional = false
+      this.#saidFull = false
       this.#lastFlushAt = this.#deps.clock.now()
     }
+  }
+
+  async #appendNext(): Promise<void> {
+    const { clock, log, storeTimeoutMs } = this.#deps
+    const [batch = []] = batchesOf(this.#backlog)
+    this.#pending.seal(batch)
+    const late = clock.setTimeout(() => this.#publish(), storeTimeoutMs)
+    await this.#append(batch)
+    clock.clearTimeout(late)
+    this.#backlog.splice(0, batch.length)
+    this.#pending.release(batch)
+    const published = batch.filter(({ isPublished }) => isPublished).length
+    if (published > 0) log.unconfirmed.confirm(this.#ref, published)
+    this.#settle(Math.max(this.#settled, ...batch.map(({ serial }) => serial)))
+  }
+
+  #settle(serial: number): void {
+    this.#settled = serial
+    const isReady = (waiting: { readonly serial: number }): boolean => waiting.serial <= serial
+    for (const { resolve } of this.#waiting.filter(isReady)) resolve()
+    this.#waiting = this.#waiting.filter((waiting) => !isReady(waiting))
+  }
+
+  /** Gives viewers all that waits. From now on it keeps the keys that they know it by. */
+  #publish(): void {
+    this.#isProvisional = true
+    this.#backlog.push(...this.#pending.takeAll())
+    const events: NewEvent[] = []
+    for (const group of this.#backlog) {
+      const high = this.#highs.get(group.events[0]!.run_id)
+      // Of a run that was fed before, nobody knows now what is stored of it.
+      // A word about what is dropped still counts.
+      if (group.isPublished || group.dropped || high === null || this.#stopped.has(group.events[0]!.run_id))
+        continue
+      const event = joinGroup(group, high ?? null)
+      if (!event) continue
+      group.isPublished = true
+      events.push(event)
+    }
+    if (events.length > 0) this.#deps.log.unconfirmed.publish(this.#ref, events)
   }
 
   /** Appends until the store has taken the events or refused them for good. */
@@ -162,9 +225,17 @@ export class SessionWriter {
     if (result.code === 'run_stopped') {
       this.#stopped.add(result.runId)
       runStopped(this.#ref.sessionId, result.runId)
+      // What viewers have of it will never be stored.
+      if (
+        this.#backlog.some(
+          ({ isPublished, events: [first] }) => isPublished && first!.run_id === result.runId,
+        )
+      )
+        log.unconfirmed.discard(this.#ref)
       return false
     }
     this.#refuse(result.code)
+    if (groups.some(({ isPublished }) => isPublished)) log.unconfirmed.discard(this.#ref)
     return true
   }
 
@@ -175,17 +246,20 @@ export class SessionWriter {
     else if (!groups[0]!.dropped) await this.#append([dropOf(groups, 'refused')])
   }
 
-  #refuse(code: 'not_owner' | 'session_closed'): void {
+  #refuse(code: 'not_owner' | 'session_closed' | 'closed'): void {
     // Said once: an agent may go on for minutes.
     if (this.#refused?.code === code) return
-    const message =
-      code === 'not_owner'
-        ? `Session ${this.#ref.sessionId} belongs to another user. Use a session id of this user’s own.`
-        : `Session ${this.#ref.sessionId} was closed. Go on in a new session.`
-    this.#refused = new LoomiError(code, message)
+    this.#refused = new LoomiError(code, REFUSALS[code](this.#ref.sessionId))
     this.#deps.onError(this.#refused)
   }
 }
+
+const REFUSALS = {
+  not_owner: (id: string) => `Session ${id} belongs to another user. Use a session id of this user’s own.`,
+  session_closed: (id: string) => `Session ${id} was closed. Go on in a new session.`,
+  closed: (id: string) =>
+    `What is emitted to session ${id} after loomi.close() is not stored. Close it later.`,
+} as const
 
 function pendingFull({ sessionId }: SessionRef): LoomiError {
   return new LoomiError(

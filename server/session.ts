@@ -7,7 +7,8 @@ import type { Clock } from './clock.ts'
 import type { Draft } from './drafts.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
-import { type Cursor, formatCursor, type Json, type LoomiEvent, parseCursor } from './protocol.ts'
+import { type Cursor, formatCursor, isId, type Json, tagOf } from './protocol.ts'
+import { type ReadEvent, readLog } from './read-log.ts'
 import {
   type Recorded,
   type Recording,
@@ -19,7 +20,7 @@ import type { Adapter } from './adapters/adapter.ts'
 import { Run } from './run.ts'
 import type { RunBook } from './runs.ts'
 import type { SessionWriter } from './session-writer.ts'
-import { keyOf, type SessionRef, type Store } from './store.ts'
+import type { SessionRef, Store } from './store.ts'
 
 /** Of the text of a failure only so many characters travel. */
 const MAX_REASON_LENGTH = 2000
@@ -67,12 +68,14 @@ export class Session {
     this.userId = ref.userId
     this.#name = runId
     // Named after the run, so that a process which does it all again adds no second question either.
-    if (runId !== undefined) this.#userRun = this.#newRun(`${runId.slice(0, 120)}.user`, true)
+    if (runId !== undefined) this.#userRun = this.#newRun(userRunOf(runId), true)
   }
 
   /** What the user said, whole. */
   user(text: string): void {
     this.#userRun ??= this.#newRun(randomId(), false)
+    // Whatever was stopped before is over: what follows answers this.
+    if (this.#run?.hasEnded) this.#run = null
     this.#userRun.emit([
       {
         event_type: 'user_message',
@@ -100,8 +103,8 @@ export class Session {
 
   /**
    * Fires when the user stops the answer that is being made, wherever that was asked for; give it to the model's SDK and to
-   * tools. Reading it says that an answer begins, which `record()`, `end()` or `fail()` must end. After a stop the next
-   * answer has a signal of its own.
+   * tools. Reading it says that an answer begins, which `record()`, `end()` or `fail()` must end. After a stop it stays
+   * fired, and what is emitted is dropped, until `end()`, `fail()`, `user()` or `record()` begins something new.
    */
   get signal(): AbortSignal {
     const run = this.#currentRun()
@@ -126,13 +129,16 @@ export class Session {
   recordWith<T>(source: RecordSource<T>, options: RecordOptions): Recording<T> {
     const isNameless = this.#name === undefined
     // One that was begun for its signal is the run that this stream was asked for in.
-    const run = this.#run?.isEmpty && !this.#run.hasEnded ? this.#run : this.#namedRun()
-    if (run === this.#run) this.#run = null
+    const begun = this.#run?.isEmpty && !this.#run.hasEnded ? this.#run : null
+    const run = begun ?? this.#namedRun()
+    if (begun || this.#run?.hasEnded) this.#run = null
     const end = async (status: Recorded['status'], error?: unknown): Promise<void> => {
       run.end(status, status === 'failed' ? failureOf(error) : {})
-      // What was emitted by hand beside it has nobody else to end it.
-      this.#run?.end('complete')
-      this.#run = null
+      // What was emitted by hand beside it has nobody else to end it; one begun for its signal is the next answer's.
+      if (this.#run && !this.#run.isEmpty) {
+        this.#run.end('complete')
+        this.#run = null
+      }
       await this.#deps.writer.flush()
     }
     return startRecording({ run, isNameless, end }, source, options)
@@ -145,7 +151,7 @@ export class Session {
   tee(response: Response, adapter?: Adapter): Response {
     if (!response.body) return response
     const [theirs, ours] = response.body.tee()
-    void this.record(new Response(ours, response), adapter)
+    void this.recordWith(new Response(ours, response), { adapter, keep: false })
     return new Response(theirs, response)
   }
 
@@ -162,10 +168,13 @@ export class Session {
     return this.#endRun('failed', failureOf(error))
   }
 
-  /** Closes the session for good: every stream of it ends, later events are refused. Resolves like `end()`. */
+  /**
+   * Closes the session for good: what is still being answered here ends, every stream of it ends, later events are refused.
+   * Resolves like `end()`.
+   */
   close(): Promise<void> {
-    this.#run?.leave()
-    this.#run = null
+    void this.#endRun('complete')
+    this.#deps.runs.leaveSession(this.sessionId)
     this.#newRun(randomId(), false).record([{ event_type: 'session_complete', agent_source: 'loomi' }], 1)
     return this.#deps.writer.flush()
   }
@@ -178,41 +187,9 @@ export class Session {
   }
 
   /** The log as it is now, after a cursor (default: from the beginning), in order. Throws `bad_request` for a cursor of another log. */
-  async *read({ after = '0' }: { after?: Cursor } = {}): AsyncGenerator<
-    LoomiEvent & { readonly cursor: Cursor }
-  > {
+  async *read({ after = '0' }: { after?: Cursor } = {}): AsyncGenerator<ReadEvent> {
     await this.#deps.writer.flush()
-    const from = parseCursor(after)
-    const head = await this.#deps.log.head(this.#ref)
-    if (!from || (from.epoch !== null && from.epoch !== head?.epoch)) {
-      throw new LoomiError(
-        'bad_request',
-        `${after} is not a cursor of this session. Use '0' for the beginning.`,
-      )
-    }
-    for (let seq = from.seq; head && seq < head.head;) {
-      const rows = await this.#deps.store.read(this.#ref, seq, 500)
-      if (rows.length === 0) return
-      for (const row of rows) {
-        seq = row.seq
-        if (seq > head.head) return
-        yield {
-          event_type: row.event_type,
-          content_type: row.content_type,
-          agent_source: row.agent_source,
-          event_data: JSON.parse(row.event_data) as Json,
-          ...(row.event_metadata !== null && {
-            event_metadata: JSON.parse(row.event_metadata) as { [name: string]: Json },
-          }),
-          run_id: row.run_id,
-          ...(row.part_id !== null && { part_id: row.part_id }),
-          ...(row.part_done && { part_done: true as const }),
-          created_at: row.created_at,
-          key: keyOf(row),
-          cursor: formatCursor(head.epoch, row.seq, keyOf(row)),
-        }
-      }
-    }
+    yield* readLog(this.#ref, after, this.#deps)
   }
 
   /** Why the store refuses this session for good, null as long as it doesn't. */
@@ -242,7 +219,8 @@ export class Session {
   }
 
   #currentRun(): Run {
-    if (!this.#run || this.#run.hasEnded) this.#run = this.#namedRun()
+    // One that was stopped stays, or an agent that does not look at its signal would go on in another.
+    this.#run ??= this.#namedRun()
     return this.#run
   }
 
@@ -255,6 +233,12 @@ export class Session {
   #newRun(id: string, isResumed: boolean): Run {
     return new Run(this.#ref, id, isResumed, this.#deps)
   }
+}
+
+/** A name for what the user says beside a run, as long as a name may be. */
+function userRunOf(runId: string): string {
+  const name = `${runId}.user`
+  return isId(name) ? name : `${runId.slice(0, 100).toWellFormed()}~${tagOf(runId)}.user`
 }
 
 /** 52 random bits and more: enough for the runs of one session. */

@@ -12,10 +12,15 @@
  *    append for anybody else is refused with `not_owner`.
  * 5. **Epoch.** A random word made with the session's log, so that a lost and begun-again log is noticed.
  * 6. **Wake-ups are hints.** `watch` may call too often or too late; nothing may depend on it.
- * 7. **Runs.** A run is open from its first event that is no user's word, or from its first lease, until a `run_end`.
- *    Whoever ends runs for their producers (`endRuns`) does it once: in the same transaction the end is written and the
- *    run is no longer open. A run that was stopped takes nothing any more; one that ended otherwise is open again with
- *    its next event.
+ * 7. **Runs.** A run is open from its first event that opens one ({@link opensRun}), or from its first lease, until a
+ *    `run_end`. Whoever ends runs for their producers (`endRuns`) does it once: in the same transaction the end is written
+ *    and the run is no longer open. A run that was stopped takes nothing any more; one that ended otherwise is open again
+ *    with its next event. An `interrupted` end stands outside the producer's places, under an `i` of -1, -2 …, because its
+ *    producer may live and go on; a run of which no event is stored is forgotten instead.
+ * 8. **Pruning** takes a session's oldest rows, never one before an older one, and never its newest: its head, epoch and
+ *    newest key stay what they were, its next row gets the next seq, and what is fed again of a pruned row adds nothing.
+ *    A row's age counts from when the store took it, by the store's clock: a producer's `created_at` may be wrong, and
+ *    then rows would go at once, or never.
  *
  * @module
  */
@@ -40,9 +45,28 @@ export interface RunPlace {
 
 /** Which open runs are to be ended: all of a session, certain ones, or those whose lease has lapsed. */
 export type RunChoice =
-  | { readonly sessionId: string }
+  | { readonly sessionId: string; readonly except?: readonly RunRef[] }
   | { readonly runs: readonly RunRef[] }
   | { readonly lapsedAt: number }
+
+/** What may go from the log. Without a number nothing goes on its account. */
+export interface Retention {
+  /** Rows that the store took so many milliseconds ago or earlier may go. */
+  readonly maxAgeMs?: number
+  /** Of a session this many rows stay at most; a whole number from 1 up. */
+  readonly maxEventsPerSession?: number
+}
+
+/** What a pruning did. */
+export interface Pruned {
+  /** How many rows went. */
+  readonly removed: number
+  /** Where the next call goes on; null when everything was looked at. */
+  readonly next: string | null
+}
+
+/** Which sessions are meant: one, or all of a user. */
+export type SessionChoice = { readonly sessionId: string } | { readonly userId: string }
 
 /** An event on its way into the log. `event_data` and `event_metadata` are JSON text, kept to the letter. */
 export interface NewEvent {
@@ -152,10 +176,25 @@ export interface Store {
   loadPresence(ref: SessionRef): Promise<PresenceRow | null>
   /** Keeps presence, one statement for all rows. */
   savePresence(rows: readonly PresenceRow[]): Promise<void>
+  /**
+   * Deletes rows that may go, at most `limit` of them, beginning where the last call's `next` says. Calls that go on until
+   * that is null have been through the whole log; each is short enough to stand between two appends.
+   */
+  prune(retention: Retention, limit: number, from?: string | null): Promise<Pruned>
+  /**
+   * Deletes all that is known of sessions: events, runs, presence; resolves with those that existed. What is begun again
+   * under such a name is another log, of another epoch. When it fails in the middle, a call again deletes the rest.
+   */
+  deleteSessions(choice: SessionChoice): Promise<readonly SessionRef[]>
   /** Calls `changed` when another process may have appended. The answer ends it. */
   watch(changed: () => void): () => void
   /** Finishes what was asked for and lets go of everything. */
   close(): Promise<void>
+}
+
+/** Whether an event opens its run: what users say, and that a session is over, is nobody's answer. */
+export function opensRun(eventType: string): boolean {
+  return eventType !== 'user_message' && eventType !== 'session_complete' && eventType !== 'run_end'
 }
 
 /** Whether a place of a run comes after another. */
@@ -169,4 +208,9 @@ export const NOWHERE: RunPlace = { n: 0, i: -1 }
 /** The key of a row: `<run_id>/<n>`, with `.<i>` for the further events of one chunk. */
 export function keyOf(event: { readonly run_id: string; readonly n: number; readonly i: number }): string {
   return event.i === 0 ? `${event.run_id}/${event.n}` : `${event.run_id}/${event.n}.${event.i}`
+}
+
+/** One name for one pair of ids, which hold no control characters. */
+export function nameOf(ref: SessionRef): string {
+  return `${ref.userId}\u0000${ref.sessionId}`
 }

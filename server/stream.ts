@@ -9,15 +9,13 @@
 import { type Clock, sleep } from './clock.ts'
 import { type EncodedRow, encodeFrame, frameText, mergeRows, type Piece, toBytes } from './frames.ts'
 import type { Log, Page, Watch } from './log.ts'
-import { type Opening, openStream } from './opening.ts'
+import { headToOpen } from './opening-head.ts'
+import { type Opening, type OpeningDeps, openStream } from './opening.ts'
+import { Patience } from './patience.ts'
 import type { PresenceBook } from './presence.ts'
 import { type Cursor, formatCursor, type Frame, type ResetReason } from './protocol.ts'
 import { keyOf, type SessionHead, type SessionRef, type Store } from './store.ts'
 import type { OpenStream } from './streams.ts'
-
-const RETRY_STORE_MS = 1000
-/** Without `follow` the client asks again by itself, so the loop does not try the store for ever. */
-const TRIES_WITHOUT_FOLLOW = 3
 
 /** What a request for a stream asks. */
 export interface StreamQuery {
@@ -42,6 +40,8 @@ export interface StreamDeps {
   /** A random word of the server process. */
   readonly boot: string
   readonly pileUp: number
+  /** Milliseconds that an opening waits for the store before it is made from memory. */
+  readonly storeTimeoutMs: number
   /** 0 to 1, for the reader's `retry`. */
   readonly random: () => number
   readonly onError: (error: unknown) => void
@@ -70,9 +70,14 @@ class StreamLoop {
   readonly #ref: SessionRef
   readonly #query: StreamQuery
   readonly #deps: StreamDeps
-  readonly #watch: Watch
+  readonly #patience: Patience
+  /** With what the stream opens, as long as the store does not answer. */
+  #memory: OpeningDeps | null = null
+  readonly #boot: string
   #epoch = ''
   #position = 0
+  /** Of the row at the position; null when it is pruned, or at the beginning. */
+  #tag: string | null = null
   /** The replay that is not over yet. */
   #opening: Opening | null = null
   /** The session's last row was written. */
@@ -83,29 +88,44 @@ class StreamLoop {
     this.#ref = ref
     this.#query = query
     this.#deps = deps
-    this.#watch = watch
+    this.#patience = new Patience(stream, ref, query.follow, deps, watch)
+    const discards = deps.log.unconfirmed.discards(ref)
+    // After a discard the same process counts as another: what its readers kept unconfirmed is not to be waited for.
+    this.#boot = discards > 0 ? `${deps.boot}-${discards}` : deps.boot
   }
 
   async run(known: SessionHead | null): Promise<void> {
     // A session that was not there a moment ago is asked for again: by now its first event would wake us.
-    const head = known ?? (await this.#patiently(() => this.#deps.log.head(this.#ref)))
+    const head = known ?? (await this.#headToOpen())
     if (head) await this.#open(head, this.#query.cursor)
     else if (head === null) await this.#awaitSession()
     while (!this.#gone && !this.#complete) {
-      const page = this.#query.follow || this.#opening ? await this.#patiently(() => this.#read()) : null
-      if (page && (page.epoch !== this.#epoch || page.head < this.#position)) await this.#beginAgain(page)
+      const page = this.#query.follow || this.#opening ? await this.#patience.ask(() => this.#read()) : null
+      if (page === null && this.#epoch !== '' && this.#query.follow) await this.#lose()
+      else if (page && this.#isOtherLog(page)) await this.#beginAgain(page)
       else if (page && page.head > this.#position) await this.#writePage(page)
-      else if (this.#query.follow && !this.#gone) await this.#watch.next()
+      else if (this.#query.follow && !this.#gone) await this.#patience.rest()
       else return
     }
   }
 
   get #gone(): boolean {
-    return this.#stream.sink.closed.aborted
+    return this.#patience.isGone
+  }
+
+  async #headToOpen(): Promise<SessionHead | null | undefined> {
+    const deps = { ...this.#deps, boot: this.#boot }
+    const found = await headToOpen(this.#stream, this.#ref, this.#query, this.#patience, deps)
+    this.#memory = found?.memory ?? null
+    return found && found.head
   }
 
   #read(): Promise<Page | null> {
-    return this.#deps.log.read(this.#ref, this.#position)
+    return this.#deps.log.read(this.#ref, this.#position, this.#tag)
+  }
+
+  #isOtherLog({ epoch, head, isReplaced }: Page): boolean {
+    return epoch !== this.#epoch || head < this.#position || isReplaced
   }
 
   /**
@@ -114,11 +134,13 @@ class StreamLoop {
    */
   async #awaitSession(): Promise<void> {
     const { cursor, follow } = this.#query
-    await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot: this.#deps.boot }, null)
+    const boot = this.#boot
+    await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot }, null)
+    this.#patience.open()
     let head: SessionHead | null | undefined = null
     while (follow && !head && !this.#gone) {
-      await this.#watch.next()
-      if (!this.#gone) head = await this.#patiently(() => this.#deps.log.head(this.#ref))
+      await this.#patience.rest()
+      if (!this.#gone) head = await this.#patience.ask(() => this.#deps.log.head(this.#ref))
     }
     if (!head) return
     this.#epoch = head.epoch
@@ -129,23 +151,36 @@ class StreamLoop {
   /** Decides where to begin and says so. */
   async #open(head: SessionHead, cursor: string | null): Promise<void> {
     this.#epoch = head.epoch
-    const { store, presence, pileUp, boot } = this.#deps
-    const opened = await this.#patiently(() =>
-      openStream({ store, presence, pileUp, boot }, this.#ref, head, { ...this.#query, cursor }),
+    const opens = this.#memory ?? { ...this.#deps, boot: this.#boot }
+    this.#memory = null
+    const opened = await this.#patience.ask(() =>
+      openStream(opens, this.#ref, head, { ...this.#query, cursor }),
     )
     if (!opened) return
     this.#position = opened.position
+    this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
     if (opened.reset) await this.#send({ type: 'reset', reason: opened.reset }, formatCursor(head.epoch, 0))
     await this.#send(opened.frame, opened.cursor)
+    this.#patience.open()
     this.#complete = head.closedSeq !== null && opened.position >= head.closedSeq
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
   }
 
+  /** The session was deleted under an open stream; one of that name may begin. */
+  async #lose(): Promise<void> {
+    this.#epoch = ''
+    this.#position = 0
+    this.#tag = this.#opening = null
+    await this.#send({ type: 'reset', reason: 'epoch' }, null)
+    await this.#awaitSession()
+  }
+
   /** The log was lost and begun again, or replaced by an older copy, under an open stream. */
   async #beginAgain(page: Page): Promise<void> {
-    const reason: ResetReason = page.epoch === this.#epoch ? 'beyond_end' : 'epoch'
-    const head = await this.#patiently(() => this.#deps.log.head(this.#ref))
+    const reason: ResetReason =
+      page.epoch !== this.#epoch ? 'epoch' : page.head < this.#position ? 'beyond_end' : 'tag'
+    const head = await this.#patience.ask(() => this.#deps.log.head(this.#ref))
     if (!head) return
     await this.#send({ type: 'reset', reason }, formatCursor(head.epoch, 0))
     await this.#open(head, formatCursor(head.epoch, 0))
@@ -159,6 +194,7 @@ class StreamLoop {
       const gap: Frame = { type: 'gap', from: this.#position + 1, to: first - 1 }
       pieces.push(frameText(gap, formatCursor(this.#epoch, first - 1)))
       this.#position = first - 1
+      this.#tag = null
     }
     const opening = this.#opening
     const inReplay = opening ? rows.filter(({ row }) => row.seq <= opening.to) : []
@@ -168,7 +204,7 @@ class StreamLoop {
       await this.#writePaced(pieces.concat(this.#pieces(inReplay)))
       pieces.length = 0
     } else pieces.push(...this.#pieces(inReplay))
-    if (opening) this.#position = Math.max(this.#position, inReplay.at(-1)?.row.seq ?? 0)
+    if (opening) this.#moveTo(inReplay.at(-1))
     if (opening && (closing || this.#position >= opening.to)) {
       const cursor = closing ? (inReplay.at(-1)?.cursor ?? null) : this.#cursorOf(inReplay, opening.to)
       pieces.push(frameText({ type: 'replay_complete', count: opening.count }, cursor))
@@ -177,11 +213,17 @@ class StreamLoop {
     const live = this.#opening || !this.#query.follow ? [] : rows.slice(inReplay.length)
     if (closing && !this.#query.follow) live.push(closing)
     pieces.push(...this.#pieces(live))
-    this.#position = Math.max(this.#position, live.at(-1)?.row.seq ?? 0)
+    this.#moveTo(live.at(-1))
     if (pieces.length > 0) await this.#stream.write(toBytes(pieces))
     this.#complete = live.some(isClosing)
     // To a reader that left in the middle nothing was made good.
     if (!this.#gone) this.#deps.presence.served(this.#ref, this.#position, opening !== null && !this.#opening)
+  }
+
+  #moveTo(row: EncodedRow | undefined): void {
+    if (!row || row.row.seq <= this.#position) return
+    this.#position = row.row.seq
+    this.#tag = row.tag
   }
 
   #cursorOf(rows: readonly EncodedRow[], seq: number): Cursor {
@@ -192,7 +234,8 @@ class StreamLoop {
   }
 
   #pieces(rows: readonly EncodedRow[]): readonly Piece[] {
-    if (!this.#query.merge) return rows
+    // Who has got rows before they were stored knows them by their keys.
+    if (!this.#query.merge || this.#patience.hasShownUnconfirmed) return rows
     return mergeRows(rows, this.#opening ? [this.#opening.seen, this.#opening.to] : [])
   }
 
@@ -209,20 +252,6 @@ class StreamLoop {
     return this.#stream.write(
       encodeFrame(frame, cursor, opens ? 1000 + this.#deps.random() * 2000 : undefined),
     )
-  }
-
-  /** Asks the store until it answers; undefined when the reader left first or asked for no more than the present. */
-  async #patiently<T>(ask: () => Promise<T>): Promise<T | undefined> {
-    for (let tries = 1; !this.#gone; tries++) {
-      try {
-        return await ask()
-      } catch (error) {
-        this.#deps.onError(error)
-        if (!this.#query.follow && tries >= TRIES_WITHOUT_FOLLOW) return undefined
-        await sleep(this.#deps.clock, RETRY_STORE_MS, this.#stream.sink.closed)
-      }
-    }
-    return undefined
   }
 }
 

@@ -1,18 +1,25 @@
 /**
- * The open streams of this process: limits, keep-alives, deadlines and expiry, all from one timer.
+ * The open streams of this process: limits, keep-alives, deadlines and expiry, all from one timer; and how they end when
+ * the process does.
  *
  * @module
  */
-import type { Clock } from './clock.ts'
+import { type Clock, sleep } from './clock.ts'
 import { encodeFrame, KEEP_ALIVE } from './frames.ts'
-import { nameOf } from './log.ts'
 import { KEEP_ALIVE_MS } from './protocol.ts'
 import type { Sink } from './sinks.ts'
-import type { SessionRef } from './store.ts'
+import { nameOf, type SessionRef } from './store.ts'
 
 const TICK_MS = 1000
 /** A write that a reader leaves blocked for this long closes the connection; the client resumes. */
 const BLOCKED_MS = 10_000
+/** Before the first stream is drained, so that what was stored last can still be written. */
+const DRAIN_GRACE_MS = 250
+/** Streams that are drained so close to each other end together. */
+const DRAIN_STEP_MS = 50
+/** Readers come back so long after the drain at the earliest, and spread over as long again and the drain's own length. */
+const RETRY_MIN_MS = 1000
+const RETRY_SPREAD_MS = 2000
 
 /** One open stream. */
 export interface OpenStream {
@@ -26,19 +33,31 @@ interface Entry {
   readonly expiresAt: number
   lastWriteAt: number
   blockedSince: number | null
+  /** Nothing may be written any more; the reader may still have to read. */
+  hasEnded: boolean
 }
+
+const encoder = new TextEncoder()
 
 /** The open streams; see the module. */
 export class Streams {
   readonly #clock: Clock
   readonly #perSession: number
   readonly #max: number
+  readonly #random: () => number
   readonly #bySession = new Map<string, Set<Entry>>()
   #count = 0
   #timer: unknown = null
+  #isRefusing = false
   #closed = false
 
-  constructor(clock: Clock, limits: { readonly streamsPerSession: number; readonly streams: number }) {
+  /** `random`: 0 to 1. */
+  constructor(
+    clock: Clock,
+    limits: { readonly streamsPerSession: number; readonly streams: number },
+    random: () => number = Math.random,
+  ) {
+    this.#random = random
     this.#clock = clock
     this.#perSession = limits.streamsPerSession
     this.#max = limits.streams
@@ -46,12 +65,13 @@ export class Streams {
 
   /** Whether one more stream may open. */
   get full(): boolean {
-    return this.#count >= this.#max || this.#closed
+    return this.#count >= this.#max || this.#isRefusing
   }
 
   /** Takes a stream in. Beyond the limit of its user and session the oldest one is ended with `superseded`. */
   open(ref: SessionRef, sink: Sink, expiresAt = Infinity): OpenStream {
-    const entry: Entry = { sink, expiresAt, lastWriteAt: this.#clock.now(), blockedSince: null }
+    const lastWriteAt = this.#clock.now()
+    const entry: Entry = { sink, expiresAt, lastWriteAt, blockedSince: null, hasEnded: false }
     const name = nameOf(ref)
     const streams = this.#bySession.get(name) ?? new Set()
     this.#bySession.set(name, streams.add(entry))
@@ -68,6 +88,7 @@ export class Streams {
     return {
       sink,
       write: (bytes) => {
+        if (entry.hasEnded) return closing(sink)
         entry.lastWriteAt = this.#clock.now()
         if (sink.write(bytes)) return
         entry.blockedSince = entry.lastWriteAt
@@ -78,11 +99,55 @@ export class Streams {
     }
   }
 
+  /** Takes no more streams. */
+  refuse(): void {
+    this.#isRefusing = true
+  }
+
+  /**
+   * Takes no more streams and ends those that are open, spread over `windowMs` milliseconds. Each is told first when to come
+   * back: after the window at the latest the next process is there, and not all readers come in the same moment.
+   */
+  async drain(windowMs: number): Promise<void> {
+    this.refuse()
+    const entries = [...this.#bySession.values()].flatMap((streams) => [...streams])
+    if (windowMs <= 0 || entries.length === 0) return
+    const grace = Math.min(DRAIN_GRACE_MS, windowMs / 2)
+    const steps = Math.ceil((windowMs - grace) / DRAIN_STEP_MS)
+    await sleep(this.#clock, grace)
+    for (let step = 1, done = 0; done < entries.length; step++) {
+      if (step > 1) await sleep(this.#clock, DRAIN_STEP_MS)
+      const due = Math.ceil((entries.length * step) / steps)
+      for (const entry of entries.slice(done, due)) this.#sendAway(entry, windowMs)
+      done = due
+    }
+  }
+
+  /** Ends the streams of sessions that were deleted; their readers are told that the log is gone. */
+  reset(refs: readonly SessionRef[]): void {
+    for (const ref of refs) {
+      for (const entry of this.#bySession.get(nameOf(ref)) ?? []) {
+        // Without an id: there is no other log yet that a cursor could name.
+        if (!entry.hasEnded) entry.sink.write(encodeFrame({ type: 'reset', reason: 'epoch' }, null))
+        finish(entry)
+      }
+    }
+  }
+
   /** Ends every stream and takes no more. */
   close(): void {
+    this.refuse()
     this.#closed = true
     this.#clock.clearTimeout(this.#timer)
     for (const streams of this.#bySession.values()) for (const entry of streams) finish(entry)
+  }
+
+  #sendAway(entry: Entry, windowMs: number): void {
+    if (entry.hasEnded || entry.sink.closed.aborted) return
+    const retryMs = RETRY_MIN_MS + this.#random() * (RETRY_SPREAD_MS + windowMs)
+    entry.sink.write(encoder.encode(`retry: ${Math.round(retryMs)}\n\n`))
+    // A reader that is behind may take what is left of the window to read the rest.
+    end(entry)
   }
 
   #forget(name: string, entry: Entry): void {
@@ -98,7 +163,8 @@ export class Streams {
       for (const entry of streams) {
         if (entry.blockedSince !== null) {
           if (now - entry.blockedSince >= BLOCKED_MS) entry.sink.destroy()
-        } else if (now >= entry.expiresAt) entry.sink.end()
+        } else if (entry.hasEnded) continue
+        else if (now >= entry.expiresAt) end(entry)
         else if (now - entry.lastWriteAt >= KEEP_ALIVE_MS) {
           entry.lastWriteAt = now
           entry.sink.write(KEEP_ALIVE)
@@ -110,7 +176,20 @@ export class Streams {
 }
 
 /** Ends a stream. A reader that is behind would keep it open for as long as it likes, so that one is cut. */
-function finish({ sink, blockedSince }: Entry): void {
-  if (blockedSince === null) sink.end()
-  else sink.destroy()
+function finish(entry: Entry): void {
+  if (entry.blockedSince === null) end(entry)
+  else entry.sink.destroy()
+}
+
+/** Ends a stream after what was written. */
+function end(entry: Entry): void {
+  if (entry.hasEnded) return
+  entry.hasEnded = true
+  entry.sink.end()
+}
+
+/** Resolves when a stream is closed, so that its loop goes round no more. */
+function closing({ closed }: Sink): Promise<void> | void {
+  if (closed.aborted) return
+  return new Promise((resolve) => closed.addEventListener('abort', () => resolve(), { once: true }))
 }

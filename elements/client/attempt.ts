@@ -25,7 +25,8 @@ export interface AttemptHost {
   readonly begin: (quiet: boolean) => void
   /** Frames came, before their turn in the pace. */
   readonly heard: (frames: readonly RawFrame[], quiet: boolean) => void
-  readonly receive: (batch: readonly Received[]) => Verdict
+  /** Nothing more of the batch may be taken in once the signal is aborted. */
+  readonly receive: (batch: readonly Received[], signal: AbortSignal) => Verdict
   /** A request for what there is has ended: `hole` when more is known to exist. */
   readonly settled: () => Verdict
   readonly position: () => Cursor | null
@@ -102,13 +103,15 @@ export class Attempt {
   async run(): Promise<Outcome> {
     const { signal } = this.#abort
     const { once, quiet } = this.#plan
-    this.#host.begin(quiet)
     try {
+      signal.throwIfAborted()
+      this.#host.begin(quiet)
       for await (const batch of quiet ? this.#frames() : this.#paced()) {
         signal.throwIfAborted()
         if (!this.#open) this.#plan.onOpen()
         this.#open = true
-        const verdict = this.#host.receive(batch)
+        signal.throwIfAborted()
+        const verdict = this.#host.receive(batch, signal)
         signal.throwIfAborted()
         if (verdict !== 'go') return verdict
       }

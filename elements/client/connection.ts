@@ -80,9 +80,13 @@ async function request({
   attempt: { signal },
 }: Connection): Promise<Response> {
   signal.throwIfAborted()
+  let answer: Promise<Response> | null = null
   try {
-    return await abortable(fetch(url, { headers, credentials, cache: 'no-store', signal }), signal)
+    answer = fetch(url, { headers, credentials, cache: 'no-store', signal })
+    return await abortable(answer, signal)
   } catch (cause) {
+    // A fetch that does not heed its signal must not leave a stream open that nobody reads.
+    if (signal.aborted) answer?.then((late) => late.body?.cancel()).catch(() => {})
     signal.throwIfAborted()
     throw new ConnectionError('broken', 'network', 'The server can not be reached.', { cause })
   }

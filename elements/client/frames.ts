@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type Cursor, type CursorParts, type Frame, parseCursor } from '../../server/protocol.ts'
+import {
+  type Cursor,
+  type CursorParts,
+  type EventFrame,
+  type Frame,
+  type LoomiEvent,
+  parseCursor,
+} from '../../server/protocol.ts'
 
 /** A frame as the stream carried it; travels between tabs like this too. */
 export interface RawFrame {
@@ -55,6 +62,16 @@ export function parseFrame({ id, data }: RawFrame): Received {
   const value = parseJson(data)
   const from = typeof value.from === 'number' ? { from: value.from } : {}
   return { frame: isFrame(value) ? value : { type: 'unknown', ...from }, cursor: at && id, at }
+}
+
+/** The event that a frame carries. */
+export function eventOf({ type: _, from: __, provisional: ___, ...event }: EventFrame): LoomiEvent {
+  return event
+}
+
+/** An event that is not stored, as the stream carried it. */
+export function rawProvisional(event: LoomiEvent): RawFrame {
+  return { id: null, data: JSON.stringify({ type: 'event', ...event, provisional: true }) }
 }
 
 /**

@@ -6,18 +6,30 @@
 import { parseFrame, type RawFrame, type Received } from './frames.ts'
 import type { Verdict, View } from './view.ts'
 
-/** So many frames are kept while the view catches up; what is older is in the catch-up, or fetched again. */
+/** So many frames with a place in the log are kept while the view catches up; what is older is in the catch-up, or fetched again. */
 const MAX_KEPT = 1000
+
+interface Heard extends Received {
+  /** It opens or ends an attempt of the leader that says nothing about this view's replay. */
+  readonly aside: boolean
+}
 
 /** The leader's frames on their way into one view. */
 export class Inbox {
-  #frames: Received[] = []
+  #frames: Heard[] = []
 
-  /** Adds frames of the leader. Those that open and close a quiet attempt say nothing about this view. */
+  /** Adds frames of the leader. Those that open and close a quiet attempt say nothing about this view's replay. */
   add(frames: readonly RawFrame[], quiet: boolean): void {
-    const received = frames.map(parseFrame)
-    this.#frames.push(...(quiet ? received.filter(({ frame }) => !OPENING.has(frame.type)) : received))
-    if (this.#frames.length > MAX_KEPT) this.#frames.splice(0, this.#frames.length - MAX_KEPT)
+    const heard = frames
+      .map(parseFrame)
+      .map((one) => ({ ...one, aside: quiet && OPENING.has(one.frame.type) }))
+    // A leader that tells all that is not stored tells also what came of that one by one.
+    if (quiet && heard.some(isProvisional)) this.#frames = this.#frames.filter((one) => !isProvisional(one))
+    this.#frames.push(...heard)
+    const excess = this.#frames.filter(isFetchable).length - MAX_KEPT
+    if (excess <= 0) return
+    let dropped = 0
+    this.#frames = this.#frames.filter((heard) => !isFetchable(heard) || ++dropped > excess)
   }
 
   clear(): void {
@@ -46,12 +58,22 @@ export class Inbox {
 
 const OPENING = new Set<string>(['no_replay', 'replay_start', 'replay_complete'])
 
-function take(view: View, received: Received): Verdict {
+/** Whether the server has it. What is not stored comes once: it is as much as the server's bound lets it be. */
+function isFetchable({ cursor }: Received): boolean {
+  return cursor !== null
+}
+
+function isProvisional({ frame, cursor }: Received): boolean {
+  return cursor === null && frame.type === 'event'
+}
+
+function take(view: View, received: Heard): Verdict {
+  if (received.aside) return view.overhear(received)
   switch (received.frame.type) {
     case 'no_replay':
     case 'replay_start':
       // The leader was away; so was this view, if it stands where the leader stood.
-      if (received.cursor !== view.position) return 'go'
+      if (received.cursor !== view.position) return view.overhear(received)
       view.begin(false)
       return view.take(received)
     case 'reset':

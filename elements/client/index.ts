@@ -15,4 +15,5 @@ export type {
   Shown,
   Signal,
   Snapshot,
+  Unsaved,
 } from './types.ts'

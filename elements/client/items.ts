@@ -1,9 +1,15 @@
 /**
- * From events to items: deltas of one part grow one item, everything else is an item of its own.
+ * From events to items: deltas of one part grow one item, everything else is an item of its own. What the log has comes
+ * first; after it the tail, what the store has not confirmed.
  *
  * @module
  */
 import { type Cursor, type LoomiEvent, textOf } from '../../server/protocol.ts'
+import { Bubble } from './bubble.ts'
+import { around, isOfOne, shownOf } from './confirmation.ts'
+import { OpenParts } from './open-parts.ts'
+import { RunStates } from './run-states.ts'
+import { Tail, type Unconfirmed } from './tail.ts'
 import type { Item, Phase, Shown } from './types.ts'
 
 /** An event in its place, as the view hands it over. */
@@ -16,148 +22,246 @@ export interface Placed {
   readonly unseen: boolean
 }
 
-/** A part that may still grow. */
-interface Part {
-  /** With all its text, also what `beforeShow` kept out. */
-  whole: Item
-  /** Where it stands among the items; null while all of it was kept out. */
-  index: number | null
-  /** Some of its text was kept out, so what is shown is not `whole`. */
-  partial: boolean
+/** An event that is not stored yet. */
+export interface Provisional {
+  readonly event: LoomiEvent
+  readonly unseen: boolean
+  /** The server process that showed it; null while nobody said which that is. */
+  readonly boot: string | null
 }
 
-/** The items of a view. Its list is immutable: it is copied at the first change after somebody took it. */
-export class Items {
-  #list: Item[] = []
-  #taken = false
-  readonly #ids = new Set<string>()
-  readonly #parts = new Map<string, Part>()
-  readonly #openParts = new Map<string, Set<string>>()
-  readonly #unseen = new Set<number>()
-  #newestRun: string | null = null
-  readonly #runs = new Map<string, 'open' | 'ended'>()
+type BeforeShow = (shown: Shown) => boolean
 
-  /** In the order of the log; the same array until something changes. */
+/** The items of a view. Its lists are immutable. */
+export class Items {
+  #list: readonly Item[] | null = null
+  #stored: Item[] = []
+  /** Of which nothing that is stored shows, in their order. */
+  readonly #ahead = new Set<Bubble>()
+  readonly #tail = new Tail()
+  readonly #ids = new Set<string>()
+  readonly #parts = new Map<string, Bubble>()
+  readonly #openParts = new OpenParts()
+  readonly #unseen = new Set<Bubble>()
+  #runs = new RunStates()
+  /** With the tail; null when that must be worked out anew. */
+  #runsAhead: RunStates | null = null
+
+  /** In the order of the log, then of the tail; the same array until something changes. */
   get list(): readonly Item[] {
-    this.#taken = true
-    return this.#list
+    if (this.#list) return this.#list
+    const list = this.#stored.slice()
+    for (const { item } of this.#ahead) if (item) list.push(item)
+    return (this.#list = list)
   }
 
   /** Whether the newest run that did more than carry the user's words has no end yet. */
   get running(): boolean {
-    return this.#newestRun !== null && this.#runs.get(this.#newestRun) === 'open'
+    if (this.#tail.size === 0) return this.#runs.running
+    return (this.#runsAhead ??= this.#runs.after(this.#tail)).running
   }
 
-  /** Takes an event in. It changes no item when `beforeShow` answers false. */
-  add({ event, cursor, seq, phase, unseen }: Placed, beforeShow: (shown: Shown) => boolean): void {
+  /** The events of the tail, in order. */
+  get unconfirmed(): Iterable<Unconfirmed> & { readonly size: number } {
+    return this.#tail
+  }
+
+  /** The last item that shows something of the log. */
+  get lastStored(): string | null {
+    return this.#stored.at(-1)?.id ?? null
+  }
+
+  /**
+   * Takes an event of the log in. One that is in the tail takes its place without being shown again. `beforeShow` is asked
+   * of what was not shown yet; what it refuses changes no item.
+   */
+  add({ event, cursor, seq, phase, unseen }: Placed, beforeShow: BeforeShow): void {
+    const left = this.#tail.store(event)
+    const mine = left.filter((one) => isOfOne(one.event, event))
+    if (left.length > mine.length) this.#drop(left.filter((one) => !mine.includes(one)))
+    const bubble = mine[0]?.bubble ?? this.#bubbleOf(event, phase, cursor)
     const text = textOf(event.event_data)
-    const partId = event.part_id
-    const part = partId === undefined ? undefined : this.#parts.get(partId)
-    const done = partId === undefined || event.part_done === true
-    const item: Item = part
-      ? { ...part.whole, text: part.whole.text + text, done: part.whole.done || done, unseen }
-      : {
-          id: this.#newId(partId ?? event.key, cursor),
-          event,
-          text,
-          phase,
-          isReplay: phase === 'replay',
-          done,
-          unseen,
-          seq,
-        }
-    const shows = beforeShow({ event, text, item, phase, isReplay: phase === 'replay', cursor })
-    const partial = !shows || (part?.partial ?? false)
-    let index = part?.index ?? null
-    if (index === null && shows) index = this.#append({ ...item, text: partial ? text : item.text })
-    else if (index !== null)
-      this.#grow(index, item, partial ? this.#list[index]!.text + (shows ? text : '') : item.text)
-    if (partId !== undefined) this.#keep(partId, event.run_id, { whole: item, index, partial })
-    this.#follow(event)
+    const { before, after, isThere } = around(text, mine)
+    const last = mine.at(-1)
+    const isKnown = last !== undefined && (isThere ? before + after === '' : last.event.key === event.key)
+    let shows = last?.shows ?? false
+    if (!isKnown) {
+      const cut = mine.reduce((sum, one) => sum + one.text.length, 0)
+      const item = bubble.preview(text, cut, event.part_done === true, unseen)
+      const fresh = isThere ? before + after : text
+      shows = beforeShow({ event, text: fresh, item, phase, isReplay: phase === 'replay', cursor })
+    }
+    const shown = isThere ? (shows ? before : '') + shownOf(mine) + (shows ? after : '') : shows ? text : ''
+    bubble.store({ event, seq, text, shown, shows: shows || mine.some((one) => one.shows) }, mine)
+    this.#takeEndsBack(mine)
+    if (event.part_done) this.#end(bubble)
+    // What a run left open in the log will not grow any more.
+    if (event.event_type === 'run_end') this.#endStored(this.#openParts.of(event.run_id))
+    if (this.#ahead.has(bubble) && (bubble.showsStored || !bubble.isUnconfirmed)) {
+      this.#ahead.delete(bubble)
+      this.#list = null
+    }
+    const end = isKnown || event.part_id === undefined ? undefined : this.#tail.endOf(event.run_id)
+    if (end && !end.ends.includes(bubble)) {
+      end.ends.push(bubble)
+      bubble.end('unconfirmed')
+    }
+    if (!isKnown && shows && unseen) this.#hide(bubble)
+    this.#refresh(bubble)
+    if (this.#runs.follow(event)) this.#runsAhead = null
+  }
+
+  /** Takes an event in that is not stored yet, unless it was taken in already. */
+  addUnconfirmed({ event, unseen, boot }: Provisional, beforeShow: BeforeShow): void {
+    const known = this.#tail.get(event.key)
+    if (known) known.boot = boot
+    if (known || this.#tail.isStored(event)) return
+    const bubble = this.#bubbleOf(event, 'live', event.key)
+    const text = textOf(event.event_data)
+    const item = bubble.preview(text, 'end', event.part_done === true, unseen)
+    const shows = beforeShow({ event, text, item, phase: 'live', isReplay: false, cursor: null })
+    const ends =
+      event.event_type === 'run_end' ? this.#openParts.of(event.run_id) : event.part_done ? [bubble] : []
+    const later = this.#tail.after(event)
+    bubble.add(
+      { text, shows },
+      later.filter((one) => one.bubble === bubble),
+    )
+    this.#tail.add({ event, text, bubble, shows, ends, boot })
+    if (!bubble.showsStored) this.#ahead.add(bubble)
+    if (later.length > 0) this.#sortAhead()
+    if (shows && unseen) this.#hide(bubble)
+    for (const one of ends) one.end('unconfirmed')
+    for (const one of [bubble, ...ends]) this.#refresh(one)
+    if (later.length > 0) this.#runsAhead = null
+    else this.#runsAhead?.follow(event)
+  }
+
+  /** Takes out of the tail what will not be stored any more; how many events that were. */
+  withdraw(holds: (event: Unconfirmed) => boolean = () => true): number {
+    const out = this.#tail.takeOut(holds)
+    if (out.length === 0) return 0
+    const kept = new Map<Bubble, Unconfirmed[]>(out.map(({ bubble }) => [bubble, []]))
+    for (const one of this.#tail) kept.get(one.bubble)?.push(one)
+    this.#takeEndsBack(out)
+    for (const [bubble, pieces] of kept) {
+      bubble.keepOnly(pieces)
+      // What comes back after all is the same again.
+      if (this.#leave(bubble)) this.#ids.delete(bubble.id)
+    }
+    this.#sortAhead()
+    this.#runsAhead = null
+    return out.length
   }
 
   /** Nothing is unseen any more. */
   see(): void {
-    for (const index of this.#unseen) this.#replace(index, { ...this.#list[index]!, unseen: false })
+    for (const bubble of this.#unseen) {
+      bubble.see(false)
+      this.#refresh(bubble)
+    }
     this.#unseen.clear()
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#list = []
-    this.#taken = false
+    this.detach()
+    this.#stored = []
+    this.#list = null
     this.#ids.clear()
     this.#unseen.clear()
-    this.detach()
   }
 
-  /** Keeps the items but lets nothing grow them any more: what comes next is of another log. */
-  detach(): void {
-    for (const runId of this.#openParts.keys()) this.#close(runId)
+  /**
+   * Withdraws the tail, whose events it counts, and keeps the other items, but lets nothing grow them any more: what comes
+   * next is of another log.
+   */
+  detach(): number {
+    const withdrawn = this.withdraw()
+    this.#endStored(this.#openParts.all())
     this.#parts.clear()
-    this.#runs.clear()
-    this.#newestRun = null
+    this.#runs = new RunStates()
+    this.#tail.forget()
+    return withdrawn
   }
 
-  /** A restored log can bring back ids that are still shown. */
-  #newId(id: string, cursor: Cursor): string {
-    return this.#ids.has(id) ? `${id}#${cursor}` : id
+  /** The one that the event belongs to, or a new one. `place` tells apart what a restored log brings back under the same id. */
+  #bubbleOf(event: LoomiEvent, phase: Phase, place: string): Bubble {
+    const { part_id, key } = event
+    const known = part_id === undefined ? undefined : this.#parts.get(part_id)
+    if (known) return known
+    const wanted = part_id ?? key
+    const id = this.#ids.has(wanted) ? `${wanted}#${place}` : wanted
+    const bubble = new Bubble({ id, event, phase })
+    this.#ids.add(id)
+    if (part_id === undefined) return bubble
+    this.#parts.set(part_id, bubble)
+    this.#openParts.add(bubble)
+    return bubble
   }
 
-  #append(item: Item): number {
-    this.#own()
-    this.#ids.add(item.id)
-    if (item.unseen) this.#unseen.add(this.#list.length)
-    return this.#list.push(item) - 1
+  /** The log went on without these. */
+  #drop(lost: readonly Unconfirmed[]): void {
+    this.#takeEndsBack(lost)
+    for (const one of lost) {
+      one.bubble.drop([one])
+      if (!this.#leave(one.bubble) && !one.bubble.showsStored) this.#sortAhead()
+    }
+    this.#runsAhead = null
   }
 
-  #grow(index: number, { done, unseen }: Item, text: string): void {
-    const item = this.#list[index]!
-    if (text === item.text && done === item.done) return
-    if (unseen) this.#unseen.add(index)
-    this.#replace(index, { ...item, text, done, unseen: item.unseen || unseen })
-  }
-
-  #keep(partId: string, runId: string, part: Part): void {
-    this.#parts.set(partId, part)
-    const open = this.#openParts.get(runId)
-    if (part.whole.done) open?.delete(partId)
-    else if (open) open.add(partId)
-    else this.#openParts.set(runId, new Set([partId]))
-  }
-
-  #follow({ event_type, content_type, run_id }: LoomiEvent): void {
-    if (event_type === 'run_end') {
-      this.#runs.set(run_id, 'ended')
-      this.#close(run_id)
-    } else if (
-      event_type !== 'user_message' &&
-      content_type !== 'user' &&
-      this.#runs.get(run_id) !== 'open'
-    ) {
-      // Also one that had ended: its producer has taken it up again.
-      this.#runs.set(run_id, 'open')
-      this.#newestRun = run_id
+  #takeEndsBack(events: readonly Unconfirmed[]): void {
+    for (const bubble of events.flatMap(({ ends }) => ends)) {
+      bubble.takeEndBack()
+      this.#refresh(bubble)
     }
   }
 
-  /** What a run left open will not grow any more. */
-  #close(runId: string): void {
-    for (const partId of this.#openParts.get(runId) ?? []) {
-      const part = this.#parts.get(partId)!
-      part.whole = { ...part.whole, done: true }
-      if (part.index !== null) this.#replace(part.index, { ...this.#list[part.index]!, done: true })
+  /** A bubble lost something; whether nothing is left of it. */
+  #leave(bubble: Bubble): boolean {
+    const isGone = !bubble.isUnconfirmed && !bubble.isStored
+    if (isGone) {
+      this.#unseen.delete(bubble)
+      if (bubble.partId !== undefined) this.#parts.delete(bubble.partId)
+      this.#openParts.delete(bubble)
     }
-    this.#openParts.delete(runId)
+    this.#refresh(bubble)
+    if (!bubble.isUnconfirmed) this.#ahead.delete(bubble)
+    return isGone
   }
 
-  #replace(index: number, item: Item): void {
-    this.#own()
-    this.#list[index] = item
+  #end(bubble: Bubble): void {
+    bubble.end('log')
+    this.#openParts.delete(bubble)
   }
 
-  #own(): void {
-    if (this.#taken) this.#list = this.#list.slice()
-    this.#taken = false
+  /** The bubbles in the order of what they begin with now. */
+  #sortAhead(): void {
+    const sorted = [...this.#tail].map(({ bubble }) => bubble).filter((bubble) => this.#ahead.has(bubble))
+    this.#ahead.clear()
+    for (const bubble of sorted) this.#ahead.add(bubble)
+  }
+
+  #endStored(parts: readonly Bubble[]): void {
+    for (const part of parts) {
+      if (!part.isStored) continue
+      this.#end(part)
+      this.#refresh(part)
+    }
+  }
+
+  #hide(bubble: Bubble): void {
+    bubble.see(true)
+    this.#unseen.add(bubble)
+  }
+
+  /** Brings the list in line with a bubble. */
+  #refresh(bubble: Bubble): void {
+    const { item, index, showsStored } = bubble
+    if (this.#ahead.has(bubble)) this.#list = null
+    if (!showsStored || !item || (index !== null && this.#stored[index] === item)) return
+    this.#list = null
+    if (index === null) bubble.index = this.#stored.push(item) - 1
+    else this.#stored[index] = item
   }
 }

@@ -7,6 +7,7 @@ import { type Cursor, DEFAULT_BASE, isId } from '../../server/protocol.ts'
 import { Callbacks } from './callbacks.ts'
 import { systemClock } from './clock.ts'
 import { compareCursors } from './frames.ts'
+import { JumpWatch } from './jump-watch.ts'
 import { CONNECTING, type LinkHost, type LinkStatus } from './link.ts'
 import { streamHeaders, streamUrl } from './request.ts'
 import { Seen } from './seen.ts'
@@ -40,6 +41,7 @@ export class RecoveryClient {
   readonly #view: View
   readonly #seen: Seen
   readonly #troubles: Troubles
+  readonly #jumps: JumpWatch
   readonly #subscribers = new Set<() => void>()
   #snapshot: Snapshot
   #supply: Supply | null = null
@@ -60,6 +62,7 @@ export class RecoveryClient {
     this.#callbacks = callbacks
     this.#seen = new Seen((cursor) => callbacks.displayed(cursor))
     this.#troubles = new Troubles((error) => callbacks.notice({ type: 'error', ...error }))
+    this.#jumps = new JumpWatch(this.#clock, () => this.signal('resume'))
     const hooks = {
       visible: () => this.#visible,
       opened: () => this.#publish(),
@@ -96,6 +99,7 @@ export class RecoveryClient {
     }
     this.#status = CONNECTING
     this.#supply = this.#newSupply()
+    this.#jumps.start()
     this.#supply.open()
     this.#publish()
   }
@@ -103,6 +107,7 @@ export class RecoveryClient {
   /** Ends all that the client does. What is shown stays. */
   disconnect(): void {
     this.#supply?.close()
+    this.#jumps.stop()
     this.#supply = null
     this.#status = null
     this.#behind = null
@@ -140,6 +145,7 @@ export class RecoveryClient {
 
   /** Tells what a beat's answer said is the newest event. Two in a row that we are behind make the client fetch again. */
   noteBeat(latest: Cursor | null): void {
+    this.#jumps.look()
     const behind = this.#snapshot.state === 'live' && latest !== null && this.#isBehind(latest)
     // What was new a beat ago must be here by now; what is new since may be on its way.
     // A server that answers can be reached, whatever the device says.
@@ -202,7 +208,9 @@ export class RecoveryClient {
       )
     }
     const seen = this.#seen.newest
-    const place = { position: this.#view.position, after: history === 'none' ? (after ?? seen) : '0', seen }
+    const { position, items } = this.#view
+    const unconfirmed = items.unconfirmed.size > 0
+    const place = { position, after: history === 'none' ? (after ?? seen) : '0', seen, unconfirmed }
     const headers = await streamHeaders(getToken, renew, once ? null : place.position, this.#clock)
     return { url: streamUrl(base, sessionId, userId, place, once), headers }
   }
@@ -210,7 +218,10 @@ export class RecoveryClient {
   #follow(status: LinkStatus): void {
     this.#status = status
     const { state } = status
-    if (state === 'complete' || state === 'failed') this.#supply = null
+    if (state === 'complete' || state === 'failed') {
+      this.#supply = null
+      this.#jumps.stop()
+    }
     this.#publish()
     this.#troubles.follow(status)
   }
@@ -239,7 +250,7 @@ export class RecoveryClient {
   }
 
   #look(): Snapshot {
-    const { items, missed, caughtUp, position, gaps } = this.#view
+    const { items, missed, caughtUp, position, gaps, unsaved } = this.#view
     const { attempt, retryAt, polling, error } = this.#status ?? IDLE
     const state = this.#state()
     return {
@@ -253,6 +264,7 @@ export class RecoveryClient {
       position,
       polling,
       gaps,
+      unsaved,
       error,
     }
   }

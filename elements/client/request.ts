@@ -18,6 +18,8 @@ export interface Place {
   readonly after: Cursor | null
   /** The displayed cursor. */
   readonly seen: Cursor | null
+  /** Events are shown that are not stored: they are known by their keys, of which joined rows have one. */
+  readonly unconfirmed: boolean
 }
 
 /** The address; `once` asks for what there is and no more. */
@@ -35,7 +37,7 @@ export function streamUrl(
   if (after !== null) query.set('after', after)
   if (place.seen !== null) query.set('seen', place.seen)
   if (userId !== undefined) query.set('user_id', userId)
-  query.set('merge', '1')
+  query.set('merge', place.unconfirmed ? '0' : '1')
   return `${base.replace(/\/+$/, '')}/stream/${encodeURIComponent(sessionId)}?${query}`
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Received } from './frames.ts'
+import { rawProvisional, type Received } from './frames.ts'
 import { Inbox } from './inbox.ts'
 import { CONNECTING, Link, type LinkHost, type LinkOptions, type LinkStatus } from './link.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
@@ -37,6 +37,8 @@ export class Supply {
   #follows = false
   #link: Link | null = null
   #status: LinkStatus = CONNECTING
+  /** A tab asked what is not stored while this one could not say. */
+  #owesTail = false
   /** How the leader's stream is, as far as it told. */
   #leader: LinkStatus | null = null
 
@@ -123,17 +125,20 @@ export class Supply {
   #start(mode: LinkOptions['mode']): void {
     this.#link?.stop()
     this.#inbox.clear()
+    this.#owesTail = false
     this.#leader = null
     this.#follows = mode === 'follow'
+    if (this.#follows) this.#view.loseTouch()
     const mine = (): boolean => this.#link === link
     const link: Link = new Link(
       {
         prepare: this.#host.prepare,
         renews: this.#host.renews,
-        begin: (quiet) => this.#view.begin(quiet),
-        heard: (frames, quiet) => mode === 'stream' && this.#tabs?.send({ type: 'frames', frames, quiet }),
-        receive: (batch) => this.#receive(batch, mine),
-        settled: () => this.#drain(),
+        begin: (quiet) => mine() && this.#view.begin(quiet),
+        heard: (frames, quiet) =>
+          mine() && mode === 'stream' && this.#tabs?.send({ type: 'frames', frames, quiet }),
+        receive: (batch, signal) => this.#receive(batch, () => mine() && !signal.aborted),
+        settled: () => (mine() ? this.#drain() : 'go'),
         position: () => this.#view.position,
         live: () => this.#view.stage === 'live',
         status: (status) => mine() && this.#change(status),
@@ -145,13 +150,14 @@ export class Supply {
     void link.run()
   }
 
-  #receive(batch: readonly Received[], mine: () => boolean): Verdict {
+  #receive(batch: readonly Received[], isOn: () => boolean): Verdict {
     let verdict: Verdict = 'go'
     for (const received of batch) {
       // The app may have let go of us from within a callback.
-      if (verdict !== 'go' || !mine()) break
-      verdict = this.#view.take(received)
+      if (verdict !== 'go' || !isOn()) break
+      verdict = this.#view.take(received, !this.#follows)
     }
+    if (this.#owesTail && isOn()) this.#tellTail()
     this.#host.taken()
     return verdict
   }
@@ -160,6 +166,7 @@ export class Supply {
     if (message.type === 'hello') {
       if (this.#follows || !this.#link) return
       this.#tabs?.send({ type: 'status', status: this.#status })
+      this.#tellTail()
       if (message.look) this.#link.wake(true)
     } else if (!this.#follows) return
     else if (message.type === 'status') {
@@ -169,6 +176,15 @@ export class Supply {
       this.#inbox.add(message.frames, message.quiet)
       if (this.#link && !this.#link.busy && this.#status.state === 'open') this.#catchUp()
     }
+  }
+
+  /** What is not stored no server tells a follower. In a catch-up it hears the server's own words. */
+  #tellTail(): void {
+    const opening = this.#view.asOpening()
+    this.#owesTail = opening === null
+    if (!opening) return
+    const frames = [opening, ...[...this.#view.items.unconfirmed].map(({ event }) => rawProvisional(event))]
+    this.#tabs?.send({ type: 'frames', frames, quiet: true })
   }
 
   #catchUp(): void {

@@ -40,14 +40,14 @@ export interface Item {
   readonly done: boolean
   /** It arrived, or grew, while the document was hidden and has not been seen yet. */
   readonly unseen: boolean
-  /** Place in the log of its first event. */
-  readonly seq: number
+  /** Place in the log of its first event; null while the store has not confirmed any of it. */
+  readonly seq: number | null
 }
 
 /** What a view shows; a new object only on change, so it can be compared by identity. */
 export interface Snapshot {
   readonly state: ClientState
-  /** In the order of the log. */
+  /** In the order of the log; after them those that the store has not confirmed, in the order in which they came. */
   readonly items: readonly Item[]
   /** Whether the newest run has no `run_end` yet. */
   readonly running: boolean
@@ -65,8 +65,16 @@ export interface Snapshot {
   readonly polling: boolean
   /** Places where history is gone for good, as `[from, to]` seqs. */
   readonly gaps: readonly (readonly [from: number, to: number])[]
+  /** Places where events were shown and then withdrawn, because they could not be saved. */
+  readonly unsaved: readonly Unsaved[]
   /** Why the state is `failed`, or what the last attempt ran into; null when all is well. */
   readonly error: ClientError | null
+}
+
+/** So many events were withdrawn after the item of that id; null: before the first. */
+export interface Unsaved {
+  readonly after: string | null
+  readonly count: number
 }
 
 /** A trouble in words that a page may show. `code` is the server's, or one of the client's own. */
@@ -82,13 +90,16 @@ export interface Shown {
   readonly item: Item
   readonly phase: Phase
   readonly isReplay: boolean
-  readonly cursor: Cursor
+  /** Its place in the log; null while the store has not confirmed it. It is not shown again when that happens. */
+  readonly cursor: Cursor | null
 }
 
 /** Something the page should hear of, beside the snapshot. */
 export type Notice =
   | { readonly type: 'replay'; readonly phase: 'start' | 'end'; readonly missed: number }
   | { readonly type: 'gap'; readonly from: number; readonly to: number }
+  /** The last `count` events could not be saved: what was shown of them is gone. */
+  | { readonly type: 'unsaved'; readonly count: number }
   | { readonly type: 'error'; readonly code: string; readonly message: string }
 
 /** What happened to the page around the client. The client has no DOM: whoever owns one tells it. */

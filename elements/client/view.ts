@@ -12,9 +12,9 @@ import {
   type ReplayStartFrame,
   type ResetReason,
 } from '../../server/protocol.ts'
-import { checkTurn, type Received } from './frames.ts'
+import { checkTurn, eventOf, type RawFrame, type Received } from './frames.ts'
 import { Items } from './items.ts'
-import type { Notice, Phase, Shown } from './types.ts'
+import type { Notice, Phase, Shown, Unsaved } from './types.ts'
 
 /** What a frame means for the connection that brought it. */
 export type Verdict = 'go' | 'hole' | 'complete' | 'superseded'
@@ -39,6 +39,8 @@ export class View {
   /** How many of them are shown. */
   caughtUp = 0
   gaps: readonly (readonly [from: number, to: number])[] = []
+  /** Where provisional events were withdrawn. */
+  unsaved: readonly Unsaved[] = []
   /** `closed` until a stream has said where it begins; then `replaying` until what was there before is shown. */
   stage: 'closed' | 'replaying' | 'live' = 'closed'
   /** The last row that was taken in (shown or kept out); null before the first. */
@@ -50,6 +52,8 @@ export class View {
   /** A replay was announced and its end was not. */
   #replayOpen = false
   #quiet = false
+  /** The server process whose stream was opened last; null before the first. */
+  #boot: string | null = null
   readonly #hooks: ViewHooks
   readonly #clearsOnReset: boolean
 
@@ -80,16 +84,35 @@ export class View {
     this.#opening = null
   }
 
-  /** Takes one frame in. After anything but `go` the stream that brought it is of no more use. */
-  take(received: Received): Verdict {
+  /** Where a live view stands, as a server would begin a stream for it; null while it is not live. */
+  asOpening(): RawFrame | null {
+    if (this.stage !== 'live' || this.#boot === null) return null
+    const { position } = this
+    const frame = { type: 'no_replay', cursor: position, seen: 0, count: 0, boot: this.#boot }
+    return { id: position, data: JSON.stringify(frame) }
+  }
+
+  /** Another tab's stream brings what comes next: which server process shows it, its frames will tell. */
+  loseTouch(): void {
+    this.#boot = null
+  }
+
+  /**
+   * Takes one frame in. After anything but `go` the stream that brought it is of no more use. `speaks`: it comes from the server
+   * process that shows provisional events; a following tab's own requests may go to another.
+   */
+  take(received: Received, speaks = true): Verdict {
     const { frame, cursor, at } = received
     switch (frame.type) {
       case 'no_replay':
-      case 'replay_start':
-        return this.#open(frame, cursor, at)
+      case 'replay_start': {
+        const verdict = this.#open(frame, cursor, at)
+        return verdict === 'go' && speaks ? this.overhear(received) : verdict
+      }
       case 'replay_complete':
         if (at && this.#at && checkTurn(this.#at, at.seq, at) !== 'old') return 'hole'
         this.#goLive()
+        if (speaks) this.#settle()
         return 'go'
       case 'reset':
         this.#reset(frame.reason, cursor, at)
@@ -103,6 +126,35 @@ export class View {
       default:
         return this.#takeRow(received)
     }
+  }
+
+  /** Heeds what the opening or the end of a catch-up says about events that are not stored, and nothing else of it. */
+  overhear({ frame, at }: Received): Verdict {
+    const opens = frame.type === 'no_replay' || frame.type === 'replay_start'
+    if (opens) this.#meet(frame.boot)
+    if (frame.type !== 'replay_complete' && !(frame.type === 'no_replay' && frame.count === 0)) return 'go'
+    const isOurs = at === null || this.#at === null || at.epoch === this.#at.epoch
+    if (at !== null && isOurs && at.seq > (this.#at?.seq ?? 0)) return 'hole'
+    if (isOurs) this.#settle()
+    return 'go'
+  }
+
+  #meet(boot: string): void {
+    if (this.#boot === null) for (const event of this.items.unconfirmed) event.boot ??= boot
+    this.#boot = boot
+  }
+
+  /** A catch-up is over: only what its own process showed may still be stored. */
+  #settle(): void {
+    const known = this.#boot
+    if (known !== null && this.items.unconfirmed.size > 0)
+      this.#tellUnsaved(this.items.withdraw(({ boot }) => boot !== known))
+  }
+
+  #tellUnsaved(count: number): void {
+    if (count === 0) return
+    this.unsaved = [...this.unsaved, { after: this.items.lastStored, count }]
+    this.#hooks.notice({ type: 'unsaved', count })
   }
 
   #open(frame: NoReplayFrame | ReplayStartFrame, cursor: Cursor | null, at: CursorParts | null): Verdict {
@@ -143,15 +195,18 @@ export class View {
 
   #complete(): Verdict {
     this.#goLive()
+    this.#tellUnsaved(this.items.withdraw())
     return 'complete'
   }
 
   #reset(reason: ResetReason, cursor: Cursor | null, at: CursorParts | null): void {
     const clears = this.#hooks.reset(reason) && this.#clearsOnReset
+    const unsaved = clears ? 0 : this.items.detach()
     if (clears) {
       this.items.clear()
       this.gaps = []
-    } else this.items.detach()
+      this.unsaved = []
+    }
     this.#position = cursor
     this.#at = at
     this.shown = null
@@ -159,6 +214,7 @@ export class View {
     this.#quiet = false
     this.#opening = null
     this.stage = 'closed'
+    this.#tellUnsaved(unsaved)
   }
 
   #takeGap({ from, to }: GapFrame, cursor: Cursor | null, at: CursorParts | null): Verdict {
@@ -177,7 +233,10 @@ export class View {
 
   /** A row of the log: an event, the session's end, or something newer than this release. */
   #takeRow({ frame, cursor, at }: Received): Verdict {
-    if (cursor === null || at === null) return 'go'
+    if (cursor === null || at === null) {
+      if (frame.type === 'event' && frame.provisional) this.#showProvisional(frame)
+      return 'go'
+    }
     const from = 'from' in frame ? (frame.from ?? at.seq) : at.seq
     const turn = checkTurn(this.#at, from, at)
     if (turn !== 'next') return turn === 'old' ? 'go' : 'hole'
@@ -189,14 +248,14 @@ export class View {
     return 'go'
   }
 
-  #show(
-    { type: _, from: __, provisional: ___, ...event }: EventFrame,
-    cursor: Cursor,
-    seq: number,
-    phase: Phase,
-  ): void {
+  #show(frame: EventFrame, cursor: Cursor, seq: number, phase: Phase): void {
     const unseen = phase !== 'restored' && !this.#hooks.visible()
-    this.items.add({ event, cursor, seq, phase, unseen }, this.#hooks.beforeShow)
+    this.items.add({ event: eventOf(frame), cursor, seq, phase, unseen }, this.#hooks.beforeShow)
+  }
+
+  #showProvisional(frame: EventFrame): void {
+    const unseen = !this.#hooks.visible()
+    this.items.addUnconfirmed({ event: eventOf(frame), unseen, boot: this.#boot }, this.#hooks.beforeShow)
   }
 
   #phaseOf(seq: number): Phase {

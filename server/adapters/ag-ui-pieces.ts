@@ -6,7 +6,7 @@
  */
 import type { Draft } from '../drafts.ts'
 import { Parts } from './parts.ts'
-import { toolCall } from './shapes.ts'
+import { said, toolCall } from './shapes.ts'
 import { ToolCalls } from './tool-calls.ts'
 import { type Fields, parsed, partWord, stringOf } from './values.ts'
 
@@ -95,7 +95,7 @@ export class Pieces {
       return verb === 'CONTENT' ? this.#write(family, id, stringOf(chunk['delta'])) : this.#parts.end(slot)
     switch (verb) {
       case 'START': {
-        const cut = this.#calls.at(id) ? this.#calls.end(id, { incomplete: true }) : []
+        const cut = this.#calls.cut(id)
         this.#toolNames.set(id, stringOf(chunk['toolCallName']))
         this.#calls.add(id, { id, name: this.toolOf(id) })
         return by(speaker, cut)
@@ -112,9 +112,9 @@ export class Pieces {
     if (text === '') return []
     const slot = `${family}/${id}`
     const kind = family === 'TEXT_MESSAGE' ? 'message' : 'thought'
-    const name = this.#parts.at(slot)?.name ?? this.#newPart(partWord(id, kind))
+    const newName = (): string => this.#newPart(partWord(id, kind))
     this.#texts.set(slot, (this.#texts.get(slot) ?? '') + text)
-    return this.#parts.delta(slot, kind, name, text, this.#speakers.get(slot))
+    return this.#parts.delta(slot, kind, text, newName, this.#speakers.get(slot))
   }
 
   /** A message may be opened again, and a thought may have its id, so parts are counted. */
@@ -144,7 +144,7 @@ export class Pieces {
 
 /** Says of events who says them. */
 export function by(speaker: Speaker, drafts: readonly Draft[]): Draft[] {
-  return drafts.map((draft) => (speaker === undefined ? draft : { ...draft, agent_source: speaker }))
+  return drafts.map((draft) => said(draft, speaker))
 }
 
 function idOf(family: Family, chunk: Fields): string {

@@ -5,12 +5,13 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { ChunkReader, Form, Outcome } from './adapter.ts'
-import { guarded, holds } from './guarded.ts'
 import { by, type Family, Pieces, type Speaker } from './ag-ui-pieces.ts'
-import { errorCode, providerError, toolResult, unknownChunk, usage } from './shapes.ts'
-import { type Fields, fieldsOf, isFields, jsonOf, listOf, nameWord, stringOf } from './values.ts'
+import { guardedForm } from './guarded.ts'
+import { failed } from './outcomes.ts'
+import { event, providerError, toolResult, unknownChunk, usage } from './shapes.ts'
+import { type Fields, fieldsOf, isFields, listOf, nameWord, stringOf } from './values.ts'
 
-export const agUi: Form = { recognises: holds(recognises), adapter: agUiReader }
+export const agUi: Form = guardedForm(recognises, agUiReader)
 
 const KINDS =
   /^(?:RUN|STEP|TEXT_MESSAGE|TOOL_CALL|REASONING|THINKING|STATE|MESSAGES|ACTIVITY|SUBAGENT)_[A-Z_]+$/
@@ -40,11 +41,11 @@ function agUiReader(): ChunkReader {
   const earlier = new Set<unknown>()
   let outcome: Outcome | null = null
 
-  return guarded({
+  return {
     read: (chunk) => (isFields(chunk) ? readEvent(stringOf(chunk['type']), chunk) : [unknownChunk(chunk)]),
     finish: () => pieces.finish(),
     outcome: () => outcome,
-  })
+  }
 
   function readEvent(given: string, chunk: Fields): Draft[] {
     const type = given.replace(/^THINKING_(?:TEXT_)?/, 'REASONING_')
@@ -77,32 +78,33 @@ function agUiReader(): ChunkReader {
 
   /** The events of a chunk that is no piece of anything; null when nobody knows it. */
   function readWhole(type: string, chunk: Fields): Draft[] | null {
+    const own = type.toLowerCase()
     switch (type) {
       case 'TOOL_CALL_RESULT': {
         const id = stringOf(chunk['toolCallId'])
-        const result = toolResult(id, pieces.toolOf(id), chunk['content'] ?? null)
+        const result = toolResult(id, pieces.toolOf(id), chunk['content'])
         // Its input is whole, whether its end was told or not.
         return [...pieces.read('TOOL_CALL', 'END', chunk, undefined), result]
       }
       case 'STATE_SNAPSHOT':
-        return [event(type, chunk['snapshot'])]
+        return [event(own, chunk['snapshot'])]
       case 'STATE_DELTA':
-        return [event(type, chunk['delta'])]
+        return [event(own, chunk['delta'])]
       case 'MESSAGES_SNAPSHOT':
         return readMessages(listOf(chunk['messages']))
       case 'CUSTOM':
-        return [event(type, chunk['value'], chunk['name'])]
+        return [event(own, chunk['value'], chunk['name'])]
       case 'ACTIVITY_SNAPSHOT':
       case 'ACTIVITY_DELTA':
-        return [event(type, ownFields(chunk), chunk['activityType'])]
+        return [event(own, ownFields(chunk), chunk['activityType'])]
       case 'SUBAGENT_STARTED':
         agents.set(stringOf(chunk['subagentRunId']), stringOf(chunk['name']))
-        return [event(type, ownFields(chunk))]
+        return [event(own, ownFields(chunk))]
       case 'SUBAGENT_FINISHED':
       case 'SUBAGENT_ERROR':
       case 'STEP_STARTED':
       case 'STEP_FINISHED':
-        return [event(type, ownFields(chunk))]
+        return [event(own, ownFields(chunk))]
       case 'RUN_STARTED':
         for (const { id } of listOf(fieldsOf(chunk['input'])['messages'])) earlier.add(id)
         return []
@@ -110,7 +112,7 @@ function agUiReader(): ChunkReader {
         return readEnd(chunk)
       case 'RUN_ERROR': {
         const { code, message } = chunk
-        outcome ??= { status: 'failed', code: errorCode(code) }
+        outcome ??= failed(code)
         return [...listOf(chunk['usage']).map(usage), providerError({ code, message })]
       }
       // What the other events were made of, what only the provider can read, and what only begins or ends.
@@ -128,8 +130,8 @@ function agUiReader(): ChunkReader {
     const { type, interrupts } = fieldsOf(chunk['outcome'])
     if (type === 'cancelled') outcome ??= { status: 'stopped', code: type }
     return [
-      ...(type === 'interrupt' ? [event('INTERRUPT', interrupts)] : []),
-      ...((chunk['result'] ?? null) === null ? [] : [event('RESULT', chunk['result'])]),
+      ...(type === 'interrupt' ? [event('interrupt', interrupts)] : []),
+      ...((chunk['result'] ?? null) === null ? [] : [event('result', chunk['result'])]),
       ...listOf(chunk['usage']).map(usage),
     ]
   }
@@ -158,10 +160,4 @@ function agUiReader(): ChunkReader {
 
 function ownFields(chunk: Fields): Fields {
   return Object.fromEntries(Object.entries(chunk).filter(([field]) => !COMMON.includes(field)))
-}
-
-function event(type: string, data: unknown, name?: unknown): Draft {
-  const event_type = type.toLowerCase()
-  const named = name === undefined ? {} : { content_type: nameWord(name, event_type) }
-  return { event_type, ...named, event_data: jsonOf(data ?? null) }
 }

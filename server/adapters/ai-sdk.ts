@@ -6,13 +6,24 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { ChunkReader, Form, Outcome } from './adapter.ts'
-import { guarded, holds } from './guarded.ts'
-import { errorCode, providerError, source, toolCall, toolResult, unknownChunk, usage } from './shapes.ts'
+import { guardedForm } from './guarded.ts'
+import { failedBy, outcomeOf } from './outcomes.ts'
 import { Parts, type TextKind } from './parts.ts'
+import {
+  event,
+  file,
+  providerError,
+  said,
+  source,
+  toolCall,
+  toolResult,
+  unknownChunk,
+  usage,
+} from './shapes.ts'
 import { ToolCalls } from './tool-calls.ts'
-import { type Fields, fieldsOf, isFields, jsonOf, listOf, nameWord, stringOf } from './values.ts'
+import { type Fields, fieldsOf, isFields, listOf, stringOf } from './values.ts'
 
-export const aiSdk: Form = { recognises: holds(recognises), adapter: aiSdkReader }
+export const aiSdk: Form = guardedForm(recognises, aiSdkReader)
 
 /** Kinds that no other form has. */
 const OWN_KINDS = new RegExp(
@@ -40,11 +51,11 @@ function aiSdkReader(): ChunkReader {
   let hasUsage = false
   let outcome: Outcome | null = null
 
-  return guarded({
+  return {
     read: (chunk) => (isFields(chunk) ? readChunk(stringOf(chunk['type']), chunk) : [unknownChunk(chunk)]),
     finish: () => [...parts.endAll(), ...calls.cutAll()],
     outcome: () => outcome,
-  })
+  }
 
   function readChunk(type: string, chunk: Fields): Draft[] {
     switch (type) {
@@ -72,11 +83,13 @@ function aiSdkReader(): ChunkReader {
         return []
       case 'reset-step':
         // What the step said so far does not count, but a log takes nothing back: whoever shows it has to know.
-        return [...parts.endAll(), ...calls.cutAll(), unknownChunk(chunk)]
+        return [...parts.endAll(), ...calls.cutAll(), event('reset_step', null)]
+      case 'steering-message':
+        return [readSteering(chunk)]
       case 'finish-step':
         return count(chunk['usage'])
       case 'finish':
-        if (chunk['finishReason'] === 'error') outcome ??= { status: 'failed', code: 'error' }
+        outcome ??= outcomeOf(chunk['finishReason'])
         // The sum of what the steps told; `streamObject`, which has no steps, tells it here alone.
         return [...(hasUsage ? [] : count(chunk['totalUsage'] ?? chunk['usage'])), ...metadata(chunk)]
       case 'abort':
@@ -101,15 +114,14 @@ function aiSdkReader(): ChunkReader {
     const slot = `${kind}/${stringOf(chunk['id'])}`
     if (!type.endsWith('-delta')) return [...parts.end(slot), ...listOf(chunk['citations']).map(readCitation)]
     const text = stringOf(chunk['text'] ?? chunk['delta'] ?? chunk['textDelta'])
-    if (text === '') return []
-    return parts.delta(slot, kind, parts.at(slot)?.name ?? `step-${step}/${partsInStep++}`, text)
+    return parts.delta(slot, kind, text, () => `step-${step}/${partsInStep++}`)
   }
 
   function readTool(type: string, chunk: Fields): Draft[] | null {
     const { id, name } = toolOf(chunk)
     switch (type) {
       case 'tool-input-start': {
-        const cut = calls.at(id) ? calls.end(id, { incomplete: true }) : []
+        const cut = calls.cut(id)
         calls.add(id, { id, name })
         return cut
       }
@@ -125,12 +137,12 @@ function aiSdkReader(): ChunkReader {
         calls.drop(id)
         const isInvalid = chunk['invalid'] === true || type === 'tool-input-error'
         const more = isInvalid ? { is_error: true, error: failureOf(chunk) } : {}
-        return [toolCall(id, name, jsonOf(chunk['input'] ?? null), more)]
+        return [toolCall(id, name, chunk['input'], more)]
       }
       case 'tool-result':
       case 'tool-output-available': {
         const more = chunk['preliminary'] === true ? { preliminary: true } : {}
-        return [toolResult(id, name, chunk['output'] ?? null, more)]
+        return [toolResult(id, name, chunk['output'], more)]
       }
       case 'tool-error':
       case 'tool-output-error':
@@ -170,26 +182,22 @@ function aiSdkReader(): ChunkReader {
   function fail(chunk: Fields): Draft {
     const { error } = chunk
     const draft = providerError(error instanceof Error ? { code: wordOf(error) } : failureOf(chunk))
-    outcome ??= { status: 'failed', code: errorCode(fieldsOf(draft.event_data)['code']) }
+    outcome ??= failedBy(draft)
     return draft
   }
 }
 
 function readData(type: string, { id, transient, data }: Fields): Draft {
   const marks = { ...(typeof id === 'string' && { id }), ...(transient === true && { transient }) }
-  return {
-    event_type: 'data',
-    content_type: nameWord(type, 'data'),
-    event_data: jsonOf(data ?? null),
-    ...(Object.keys(marks).length > 0 && { event_metadata: marks }),
-  }
+  const draft = event('data', data, type)
+  return Object.keys(marks).length > 0 ? { ...draft, event_metadata: marks } : draft
 }
 
 function readFile(chunk: Fields, more: Fields): Draft {
   const { mediaType, base64 } = fieldsOf(chunk['file'])
   const { url } = chunk
   const bytes = typeof url === 'string' ? { url } : { data: base64 }
-  return event('file', { media_type: chunk['mediaType'] ?? mediaType, ...bytes, ...more })
+  return file({ media_type: chunk['mediaType'] ?? mediaType, ...bytes, ...more })
 }
 
 function readSource({ url, title, sourceId, id, mediaType, filename }: Fields, more: Fields = {}): Draft {
@@ -204,6 +212,13 @@ function metadata({ messageMetadata }: Fields): Draft[] {
   return messageMetadata === undefined ? [] : [event('message_metadata', messageMetadata)]
 }
 
+/** What the user said while the agent was at work, when it reached the model. */
+function readSteering({ id, parts, message }: Fields): Draft {
+  const { content } = fieldsOf(message)
+  const told = typeof content === 'string' ? [{ type: 'text', text: content }] : content
+  return said(event('steering_message', { id, parts: parts ?? told }), 'user')
+}
+
 /** What failed, in words that may be shown: the message of an app's own error may hold what is not for users. */
 function failureOf({ error, errorText }: Fields): unknown {
   return errorText ?? (error instanceof Error ? wordOf(error) : (error ?? null))
@@ -212,8 +227,4 @@ function failureOf({ error, errorText }: Fields): unknown {
 function wordOf(error: Error): string {
   const { code } = error as { code?: unknown }
   return typeof code === 'string' ? code : error.name
-}
-
-function event(type: string, data: unknown): Draft {
-  return { event_type: type, event_data: jsonOf(data) }
 }

@@ -8,7 +8,6 @@ import type { Adapter, ChunkReader, Form } from './adapter.ts'
 import { agUi } from './ag-ui.ts'
 import { aiSdk } from './ai-sdk.ts'
 import { anthropic } from './anthropic.ts'
-import { guarded } from './guarded.ts'
 import { langGraph } from './langgraph.ts'
 import { loomiEvents } from './loomi-events.ts'
 import { openaiChat } from './openai-chat.ts'
@@ -70,16 +69,16 @@ export const detect: Adapter = () => {
     return found
   }
 
-  return guarded({
+  return {
     read(chunk) {
       const drafts = at(chunk)?.read(chunk) ?? [unknownChunk(chunk)]
       const before = ending
       ending = []
       return [...before, ...drafts]
     },
-    finish: () => found?.finish() ?? [],
+    finish: () => [...ending, ...(found?.finish() ?? [])],
     outcome: () => found?.outcome?.() ?? null,
     sequence: (chunk) => at(chunk)?.sequence?.(chunk) ?? null,
     answerId: (chunk) => at(chunk)?.answerId?.(chunk) ?? null,
-  })
+  }
 }

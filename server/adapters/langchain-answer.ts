@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Draft } from '../drafts.ts'
 import type { CallPiece } from './langchain-message.ts'
 import type { TextKind } from './parts.ts'
 import { type Fields, isFields, parsed } from './values.ts'
@@ -56,11 +55,6 @@ export function newName({ word, names }: Answer, block: number | string | undefi
   while (names.has(index)) index++
   names.add(index)
   return `${word}/${index}`
-}
-
-/** A draft with who says it. */
-export function said(draft: Draft, source: string | undefined): Draft {
-  return source === undefined ? draft : { ...draft, agent_source: source }
 }
 
 /** Adds counts up. */

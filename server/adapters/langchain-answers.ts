@@ -5,11 +5,11 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { Json } from '../protocol.ts'
-import { type Answer, isTold, newAnswer, newName, said, sumOf } from './langchain-answer.ts'
+import { type Answer, isTold, newAnswer, newName, sumOf } from './langchain-answer.ts'
 import type { CallPiece, Message, TextPiece } from './langchain-message.ts'
 import { ToolRuns } from './langchain-tools.ts'
 import { Parts, type TextKind } from './parts.ts'
-import { toolCall, toolResult, usage } from './shapes.ts'
+import { said, toolCall, toolResult, usage } from './shapes.ts'
 import { ToolCalls } from './tool-calls.ts'
 import { type Fields, fieldsOf, isFields, parsed, partWord, stringOf } from './values.ts'
 
@@ -25,9 +25,7 @@ export class Answers {
   readonly #parts = new Parts()
   readonly #calls = new ToolCalls()
   readonly #answers = new Map<string, Answer>()
-  readonly #words = new Set<string>()
   readonly #runs = new ToolRuns()
-  #count = 0
 
   /** Whether anything was told of the message under this key. */
   has(key: string): boolean {
@@ -102,26 +100,21 @@ export class Answers {
       known.source ??= source
       return known
     }
-    const slot = String(this.#count++)
-    const name = partWord(key, 'message')
-    // Long or strange ids may have the same word.
-    let word = this.#words.has(name) ? `${name}~${slot}` : name
-    while (this.#words.has(word)) word += '~'
-    this.#words.add(word)
-    const answer = newAnswer(word, slot, source)
+    const slot = String(this.#answers.size)
+    const answer = newAnswer(partWord(key, 'message'), slot, source)
     this.#answers.set(key, answer)
     return answer
   }
 
   #text(answer: Answer, { kind, text, block }: TextPiece): Draft[] {
     if (text === '') return []
-    const at = this.#parts.at(answer.slot)
     const isNext = block !== undefined && answer.block !== undefined && block !== answer.block
-    const goesOn = at?.kind === kind && !isNext
-    const name = goesOn ? at.name : newName(answer, block)
+    const goesOn = this.#parts.kindAt(answer.slot) === kind && !isNext
+    const ended = goesOn ? [] : this.#parts.end(answer.slot)
     answer.block = goesOn ? (block ?? answer.block) : block
     answer.texts[kind] += text
-    return this.#parts.delta(answer.slot, kind, name, text, answer.source)
+    const newPart = (): string => newName(answer, block)
+    return [...ended, ...this.#parts.delta(answer.slot, kind, text, newPart, answer.source)]
   }
 
   /** What the deltas did not bring. */

@@ -5,7 +5,7 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { TextKind } from './parts.ts'
-import { source, toolResult, unknownChunk } from './shapes.ts'
+import { file, source, toolResult, unknownChunk } from './shapes.ts'
 import { type Fields, fieldsOf, isFields, jsonOf, listOf, stringOf } from './values.ts'
 
 /** A piece of what the model says. `block` is the provider's own index of the content block. */
@@ -80,7 +80,7 @@ export function messageOf(value: unknown, withRole = false): Message | null {
       output: fields['content'],
       more: {
         ...(fields['status'] === 'error' && { is_error: true }),
-        ...((fields['artifact'] ?? null) !== null && { artifact: jsonOf(fields['artifact']) }),
+        ...((fields['artifact'] ?? null) !== null && { artifact: fields['artifact'] }),
       },
     },
   }
@@ -214,14 +214,11 @@ function fileOf(block: Fields): Draft | null {
   const inner = [block[stringOf(type)], block['source'], block].find(isFields) ?? {}
   const named = (...names: string[]): string => names.map((name) => stringOf(inner[name])).find(Boolean) ?? ''
   const url = named('url', 'fileUri') || stringOf(block['image_url'])
-  const data = named('data', 'base64', 'text')
-  const file = named('fileId', 'file_id', 'id')
-  if (!url && !data && !file) return null
+  const data = inner['data'] instanceof Uint8Array ? inner['data'] : named('data', 'base64', 'text')
+  const file_id = named('fileId', 'file_id', 'id')
+  if (!url && !data && !file_id) return null
   const media_type = named('mimeType', 'mime_type', 'media_type')
-  return {
-    event_type: 'file',
-    event_data: { media_type, ...(url ? { url } : data ? { data } : { file_id: file }) },
-  }
+  return file({ media_type, ...(url ? { url } : data ? { data } : { file_id }) })
 }
 
 /** Where OpenAI's models have their reasoning: `{ summary: [{ text }] }`. */

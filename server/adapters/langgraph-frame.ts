@@ -4,10 +4,10 @@
  * @module
  */
 import type { Draft } from '../drafts.ts'
-import { said } from './langchain-answer.ts'
 import { messageOf } from './langchain-message.ts'
 import { isOwnEvent } from './loomi-events.ts'
-import { type Fields, fieldsOf, isFields, jsonOf, nameWord, stringOf } from './values.ts'
+import { event, said } from './shapes.ts'
+import { type Fields, fieldsOf, isFields, nameWord, stringOf } from './values.ts'
 
 /** Where in the graph something comes from: the namespaces of the subgraphs, none at the root; null when that is not told. */
 export interface Place {
@@ -35,10 +35,7 @@ export function isMode(mode: string): boolean {
 
 /** What is no message, kept under its mode's name. */
 export function graphEvent(mode: string, payload: unknown, speaker: string | undefined): Draft {
-  return said(
-    { event_type: 'graph_event', content_type: nameWord(mode, 'unknown'), event_data: jsonOf(payload) },
-    speaker,
-  )
+  return said(event('graph_event', payload, mode), speaker)
 }
 
 /** Longer namespaces than an event can name keep their end, which differs most. */
@@ -48,13 +45,13 @@ const MAX_SOURCE_CHARS = 120
 export function frameOf(chunk: unknown, single: string | null = null): Frame | null {
   if (Array.isArray(chunk)) return tupleOf(chunk, single)
   if (!isFields(chunk)) return null
-  const { event, data } = chunk
-  if (typeof event === 'string') {
-    if (event.startsWith('on_')) {
+  const { event: name, data } = chunk
+  if (typeof name === 'string') {
+    if (name.startsWith('on_')) {
       const isSure = typeof chunk['run_id'] === 'string' || 'data' in chunk
       return { mode: 'events', namespace: null, payload: chunk, isSure }
     }
-    return 'data' in chunk ? messageFrame(event, data) : null
+    return 'data' in chunk ? messageFrame(name, data) : null
   }
   return bareFrame(chunk, null, single)
 }
@@ -86,8 +83,8 @@ function tupleOf(chunk: readonly unknown[], single: string | null): Frame | null
 }
 
 /** A message of the platform's: its event is the mode, and the namespace after a bar. */
-function messageFrame(event: string, data: unknown): Frame | null {
-  const [mode = '', ...namespace] = event.split('|')
+function messageFrame(name: string, data: unknown): Frame | null {
+  const [mode = '', ...namespace] = name.split('|')
   const { error, message, run_id } = fieldsOf(data)
   const isSure =
     MODES.has(mode) ||

@@ -7,8 +7,7 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { ChunkReader, Form, Outcome } from './adapter.ts'
-import { guarded, holds } from './guarded.ts'
-import { said } from './langchain-answer.ts'
+import { guardedForm } from './guarded.ts'
 import { Answers } from './langchain-answers.ts'
 import { messageOf } from './langchain-message.ts'
 import { readGraphEvent } from './langgraph-events.ts'
@@ -16,13 +15,11 @@ import { type Frame, frameOf, graphEvent, isMode, sourceOf } from './langgraph-f
 import { Keys } from './langgraph-keys.ts'
 import { restOfUpdates } from './langgraph-updates.ts'
 import { isOwnEvent, ownEvent } from './loomi-events.ts'
-import { errorCode, providerError, unknownChunk } from './shapes.ts'
+import { failed } from './outcomes.ts'
+import { providerError, said, unknownChunk } from './shapes.ts'
 import { fieldsOf, stringOf } from './values.ts'
 
-export const langGraph: Form = {
-  recognises: holds((chunk) => frameOf(chunk)?.isSure === true),
-  adapter: graphReader,
-}
+export const langGraph: Form = guardedForm((chunk) => frameOf(chunk)?.isSure === true, graphReader)
 
 function graphReader(): ChunkReader {
   const answers = new Answers()
@@ -34,7 +31,7 @@ function graphReader(): ChunkReader {
   let single: string | null = null
   let outcome: Outcome | null = null
 
-  return guarded({
+  return {
     read(chunk) {
       const frame = frameOf(chunk, single)
       if (frame?.isBare) single ??= frame.mode
@@ -42,7 +39,7 @@ function graphReader(): ChunkReader {
     },
     finish: () => answers.finish(),
     outcome: () => outcome,
-  })
+  }
 
   function readFrame(frame: Frame, chunk: unknown): Draft[] {
     const { mode, payload } = frame
@@ -75,11 +72,9 @@ function graphReader(): ChunkReader {
       }
       case 'error': {
         const { error, message } = fieldsOf(payload)
-        const code = errorCode(error)
-        outcome = { status: 'failed', code }
-        return [
-          said(providerError({ code, message: stringOf(message) || stringOf(payload) }), sourceOf(frame)),
-        ]
+        outcome = failed(error)
+        const text = stringOf(message) || stringOf(payload)
+        return [said(providerError({ code: outcome.code, message: text }), sourceOf(frame))]
       }
       case 'metadata':
         return []
@@ -121,6 +116,6 @@ function graphReader(): ChunkReader {
 
 /** How a run of the platform ended. */
 function outcomeOf(status: unknown): Outcome | null {
-  if (status === 'error' || status === 'timeout') return { status: 'failed', code: status }
+  if (status === 'error' || status === 'timeout') return failed(status)
   return status === 'interrupted' || status === 'rollback' ? { status: 'stopped', code: status } : null
 }

@@ -6,20 +6,17 @@
 import type { Draft } from '../drafts.ts'
 import { isId, type Json, tagOf } from '../protocol.ts'
 import type { ChunkReader, Form } from './adapter.ts'
-import { guarded, holds } from './guarded.ts'
+import { guardedForm } from './guarded.ts'
 import { unknownChunk } from './shapes.ts'
 import { type Fields, isFields, jsonOf, nameWord, stringOf } from './values.ts'
 
-export const loomiEvents: Form = {
-  recognises: holds(isOwnEvent),
-  adapter: ownReader,
-}
+export const loomiEvents: Form = guardedForm(isOwnEvent, ownReader)
 
 function ownReader(): ChunkReader {
-  return guarded({
+  return {
     read: (chunk) => [isOwnEvent(chunk) ? ownEvent(chunk) : unknownChunk(chunk)],
     finish: () => [],
-  })
+  }
 }
 
 /** Whether a value is an event of our own. */

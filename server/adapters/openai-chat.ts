@@ -7,59 +7,57 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { ChunkReader, Form, Outcome } from './adapter.ts'
-import { errorCode, providerError, source, toolCall, unknownChunk, usage } from './shapes.ts'
+import { guardedForm } from './guarded.ts'
+import { failedBy, outcomeOf } from './outcomes.ts'
 import { Parts, type TextKind } from './parts.ts'
+import { file, providerError, source, unknownChunk, usage } from './shapes.ts'
 import { ToolCalls } from './tool-calls.ts'
-import { type Fields, fieldsOf, isFields, jsonOf, listOf, partWord, stringOf } from './values.ts'
+import { type Fields, fieldsOf, isFields, listOf, partWord, stringOf } from './values.ts'
 
-export const openaiChat: Form = {
-  recognises: (chunk) => {
-    const { object, choices } = fieldsOf(jsonOf(chunk))
-    return object === 'chat.completion.chunk' || listOf(choices).some(({ delta }) => isFields(delta))
-  },
-  adapter: chatReader,
-}
+export const openaiChat: Form = guardedForm((chunk) => {
+  const { object, choices } = fieldsOf(chunk)
+  return (
+    /^chat\.completion(?:\.chunk)?$/.test(stringOf(object)) ||
+    listOf(choices).some(({ delta }) => isFields(delta))
+  )
+}, chatReader)
 
 function chatReader(): ChunkReader {
   const parts = new Parts()
   const calls = new ToolCalls()
-  /** Where a call is being written, and whether what its tool gets is text even if it looks like JSON. */
-  const places = new Map<string, boolean>()
-  const usages = { last: '', told: '' }
   let names = 0
+  /** What the answer cost as far as it was not told yet, and what was told of it. */
+  let counts: Fields | null = null
+  let toldCounts = ''
   let outcome: Outcome | null = null
 
   return {
-    read(given) {
-      const chunk = jsonOf(given)
-      return isFields(chunk) ? readChunk(chunk) : [unknownChunk(chunk)]
-    },
+    read: (chunk) => (isFields(chunk) ? readChunk(chunk) : [unknownChunk(chunk)]),
     finish: () => [...parts.endAll(), ...calls.cutAll(), ...tellUsage()],
     outcome: () => outcome,
   }
 
   function readChunk(chunk: Fields): Draft[] {
-    const { id, object, error, usage: counts } = chunk
+    const { id, object, error, usage: counted } = chunk
     const choices = listOf(chunk['choices'])
-    const drafts = choices.flatMap((choice) => readChoice(choice, partWord(id, 'chat')))
-    if (isFields(counts)) usages.last = JSON.stringify(counts)
+    const drafts = choices.flatMap((choice) => readChoice(choice, id))
+    if (isFields(counted)) counts = counted
     // Some count in every chunk; what they say while text comes is not worth an event.
     if (choices.every((choice) => choice['finish_reason'])) drafts.push(...tellUsage())
     if (error || object === 'error') drafts.push(fail(error || chunk))
-    const isKnown = Array.isArray(chunk['choices']) || isFields(counts) || drafts.length > 0
+    const isKnown = Array.isArray(chunk['choices']) || isFields(counted) || drafts.length > 0
     return isKnown ? drafts : [unknownChunk(chunk, object)]
   }
 
-  function readChoice(choice: Fields, message: string): Draft[] {
-    const slot = `${typeof choice['index'] === 'number' ? choice['index'] : 0}`
-    const delta = fieldsOf(choice['delta'])
+  function readChoice(choice: Fields, id: unknown): Draft[] {
+    const { index, finish_reason: reason, error } = choice
+    const slot = `${typeof index === 'number' ? index : 0}`
+    // An answer that was not streamed has it all in a message.
+    const delta = fieldsOf(choice['delta'] ?? choice['message'])
     const drafts: Draft[] = []
+    const newName = (): string => `${partWord(id, 'chat')}/${names++}`
     const text = (kind: TextKind, value: unknown): void => {
-      const before = parts.at(slot)
-      const name = before?.kind === kind ? before.name : `${message}/${names}`
-      const added = parts.delta(slot, kind, name, stringOf(value))
-      if (added.length > 0 && name !== before?.name) names++
-      drafts.push(...added)
+      drafts.push(...parts.delta(slot, kind, stringOf(value), newName))
     }
     text('thought', delta['reasoning_content'] || delta['reasoning'])
     for (const block of listOf(delta['content'])) {
@@ -76,9 +74,9 @@ function chatReader(): ChunkReader {
       if (url) drafts.push(source(url, title, more))
     }
     drafts.push(...readCalls(slot, delta))
-    if (choice['finish_reason']) drafts.push(...parts.end(slot), ...endCalls(slot))
-    if (choice['finish_reason'] === 'error') outcome ??= { status: 'failed', code: 'error' }
-    if (choice['error']) drafts.push(fail(choice['error']))
+    if (reason) drafts.push(...parts.end(slot), ...calls.endAll(`${slot}/`))
+    outcome ??= outcomeOf(reason)
+    if (error) drafts.push(fail(error))
     return drafts
   }
 
@@ -91,41 +89,28 @@ function chatReader(): ChunkReader {
       // Gemini's calls all have the index 0, or none: there, one begins where a name comes.
       const isNamed = open !== undefined && open.name !== '' && stringOf(name) !== ''
       const isOther = typeof index !== 'number' || (stringOf(id) !== '' && id !== open?.id)
-      if (isNamed && isOther) ended.push(...endCall(place))
-      calls.add(place, { id, name, text: text ?? input })
-      places.set(place, places.get(place) === true || isFields(custom))
+      if (isNamed && isOther) ended.push(...calls.end(place))
+      calls.add(place, { id, name, text: text ?? input, isText: isFields(custom) })
     }
     // The way of before there were tools.
     const old = delta['function_call']
-    if (isFields(old)) {
-      calls.add(`${slot}/0`, { name: old['name'], text: old['arguments'] })
-      places.set(`${slot}/0`, false)
-    }
+    if (isFields(old)) calls.add(`${slot}/0`, { name: old['name'], text: old['arguments'] })
     return ended
   }
 
-  function endCalls(slot: string): Draft[] {
-    return [...places.keys()].filter((place) => place.startsWith(`${slot}/`)).flatMap(endCall)
-  }
-
-  function endCall(place: string): Draft[] {
-    const isText = places.get(place)
-    places.delete(place)
-    const call = calls.at(place)
-    if (!isText || !call) return calls.end(place)
-    calls.drop(place)
-    return [toolCall(call.id, call.name, call.text)]
-  }
-
   function tellUsage(): Draft[] {
-    if (usages.last === usages.told) return []
-    usages.told = usages.last
-    return [usage(JSON.parse(usages.last))]
+    if (counts === null) return []
+    const draft = usage(counts)
+    const text = JSON.stringify(draft.event_data)
+    counts = null
+    if (text === toldCounts) return []
+    toldCounts = text
+    return [draft]
   }
 
   function fail(error: unknown): Draft {
     const draft = providerError(error)
-    outcome = { status: 'failed', code: errorCode(fieldsOf(draft.event_data)['code']) }
+    outcome = failedBy(draft)
     return draft
   }
 }
@@ -134,10 +119,7 @@ function chatReader(): ChunkReader {
 function readBlock(block: Fields): Draft[] {
   const { type, url, title, image_url } = block
   const image = isFields(image_url) ? image_url['url'] : image_url
-  if (type === 'image_url')
-    return [
-      { event_type: 'file', event_data: jsonOf({ media_type: mediaType(stringOf(image)), url: image }) },
-    ]
+  if (type === 'image_url') return [file({ media_type: mediaType(stringOf(image)), url: image })]
   return type === 'tool_reference' && url ? [source(url, title)] : []
 }
 

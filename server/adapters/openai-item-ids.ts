@@ -10,12 +10,15 @@ import { type Fields, partWord, stringOf } from './values.ts'
 export class ItemIds {
   readonly #announced = new Set<string>()
   readonly #atPlace = new Map<string, string>()
+  /** The ids that came in this answer, and in those before it. */
+  readonly #given = new Set<string>()
+  readonly #earlier = new Set<string>()
   #answer = 'response'
-  #isEmpty = true
+  #ended = 0
 
   /** No item was seen in this answer. */
   get isEmpty(): boolean {
-    return this.#isEmpty
+    return this.#given.size === 0
   }
 
   /** The answer's own id, as part of a name. */
@@ -25,9 +28,16 @@ export class ItemIds {
 
   /** Another answer begins. */
   begin(answer: unknown): void {
+    this.endAnswer()
     this.#answer = partWord(answer, 'response')
+  }
+
+  /** The answer ends. An id that comes again is another item's: some gateways begin anew with each answer. */
+  endAnswer(): void {
+    for (const id of this.#given) this.#earlier.add(id)
+    this.#given.clear()
     this.#atPlace.clear()
-    this.#isEmpty = true
+    this.#ended++
   }
 
   /** An item begins. */
@@ -35,7 +45,6 @@ export class ItemIds {
     const id = this.#named(given, place)
     this.#announced.add(id)
     this.#atPlace.set(placeOf(type, id, place), id)
-    this.#isEmpty = false
     return id
   }
 
@@ -48,7 +57,6 @@ export class ItemIds {
   of(type: string, given: unknown, { output_index: place }: Fields): string {
     const id = this.#named(given, place)
     const there = placeOf(type, id, place)
-    this.#isEmpty = false
     if (this.#announced.has(id)) return id
     const first = this.#atPlace.get(there) ?? id
     this.#atPlace.set(there, first)
@@ -63,7 +71,9 @@ export class ItemIds {
   }
 
   #named(id: unknown, place: unknown): string {
-    return stringOf(id) || `${this.#answer}.${typeof place === 'number' ? place : 0}`
+    const given = stringOf(id) || `${this.#answer}.${typeof place === 'number' ? place : 0}`
+    this.#given.add(given)
+    return this.#earlier.has(given) ? `${given}~${this.#ended}` : given
   }
 }
 

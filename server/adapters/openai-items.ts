@@ -4,9 +4,8 @@
  * @module
  */
 import type { Draft } from '../drafts.ts'
-import type { Json } from '../protocol.ts'
-import { source, toolCall, toolResult, unknownChunk } from './shapes.ts'
-import { type Fields, fieldsOf, jsonOf, parsed, stringOf } from './values.ts'
+import { event, file, source, toolCall, toolResult, unknownChunk } from './shapes.ts'
+import { type Fields, fieldsOf, parsed, stringOf } from './values.ts'
 
 /** The field of an item in which a call's input grows. */
 export const INPUT_FIELDS: ReadonlyMap<string, string> = new Map([
@@ -43,9 +42,6 @@ const RESULTS = new Set([
 /** For the model and for whoever answers it, not for a reader. */
 const SILENT = new Set(['mcp_list_tools', 'mcp_approval_response', 'additional_tools', 'compaction'])
 
-/** What a call says of itself besides its name and input. */
-const CALL_FIELDS = ['server_label', 'namespace', 'pending_safety_checks'] as const
-
 /** What an item that is done becomes, its call left out if that was told before. */
 export function itemDrafts(item: Fields, isCallTold: boolean): Draft[] {
   const type = stringOf(item['type'])
@@ -56,14 +52,16 @@ export function itemDrafts(item: Fields, isCallTold: boolean): Draft[] {
   return SILENT.has(type) ? [] : [unknownChunk(item, type || undefined)]
 }
 
-/** The call that an item is. */
-export function callOf(item: Fields): Draft {
-  const more = CALL_FIELDS.filter((name) => item[name] !== undefined).map((name) => [name, item[name]])
-  const isCut = item['status'] === 'incomplete' && INPUT_FIELDS.has(stringOf(item['type']))
-  return toolCall(idOf(item), nameOf(item), inputOf(item), {
-    ...Object.fromEntries(more),
-    ...(isCut && { incomplete: true }),
-  })
+/** A call whose input grew to `text`. */
+export function wholeCallOf(item: Fields, text: string): Draft {
+  return callOf({ ...item, [INPUT_FIELDS.get(stringOf(item['type'])) ?? '']: text })
+}
+
+function callOf(item: Fields): Draft {
+  const { type, status, server_label, namespace, pending_safety_checks } = item
+  const isCut = status === 'incomplete' && INPUT_FIELDS.has(stringOf(type))
+  const more = { server_label, namespace, pending_safety_checks, ...(isCut && { incomplete: true }) }
+  return toolCall(idOf(item), nameOf(item), inputOf(item), more)
 }
 
 /** A call that the stream's end cut off, its input as text. */
@@ -85,17 +83,17 @@ function nameOf({ name, type }: Fields): string {
   return stringOf(name) || stringOf(type).replace(/(?:_call)?(?:_output)?$/, '')
 }
 
-function inputOf(item: Fields): Json {
+function inputOf(item: Fields): unknown {
   const { type, arguments: args, input, code, queries, operation, actions } = item
   if (typeof args === 'string') return parsed(args)
-  if (type === 'code_interpreter_call' || type === 'program') return jsonOf({ code: code ?? '' })
-  if (type === 'file_search_call') return jsonOf({ queries: queries ?? [] })
+  if (type === 'code_interpreter_call' || type === 'program') return { code: code ?? '' }
+  if (type === 'file_search_call') return { queries: queries ?? [] }
   const action = 'action' in item ? item['action'] : actions
   if (type === 'web_search_call') {
     const { sources: _, ...asked } = fieldsOf(action)
-    return jsonOf(asked)
+    return asked
   }
-  return jsonOf(args ?? input ?? operation ?? action ?? null)
+  return args ?? input ?? operation ?? action
 }
 
 /** The result that a provider's own tool leaves in its call; only when it was asked to, or failed. */
@@ -107,19 +105,16 @@ function ownResult(item: Fields): Draft[] {
 
 function resultOf(item: Fields, output: unknown): Draft {
   const isError = item['status'] === 'failed' || (item['error'] ?? null) !== null
-  return toolResult(idOf(item), nameOf(item), output ?? null, isError ? { is_error: true } : {})
+  return toolResult(idOf(item), nameOf(item), output, isError ? { is_error: true } : {})
 }
 
 function image({ id, result, status, output_format }: Fields): Draft[] {
-  if (typeof result === 'string') {
-    const media_type = `image/${stringOf(output_format) || 'png'}`
-    return [{ event_type: 'file', event_data: { media_type, data: result } }]
-  }
+  if (typeof result === 'string')
+    return [file({ media_type: `image/${stringOf(output_format) || 'png'}`, data: result })]
   return status === 'failed' ? [toolResult(id, 'image_generation', null, { is_error: true })] : []
 }
 
 function approval(item: Fields): Draft {
   const { id, name, server_label } = item
-  const event_data = jsonOf({ id, name, input: inputOf(item), server_label })
-  return { event_type: 'tool_approval_request', event_data }
+  return event('tool_approval_request', { id, name, input: inputOf(item), server_label })
 }

@@ -6,33 +6,39 @@
  */
 import type { Draft } from '../drafts.ts'
 import type { ChunkReader, Form, Outcome } from './adapter.ts'
+import { guardedForm } from './guarded.ts'
 import { ItemIds } from './openai-item-ids.ts'
-import { annotationOf, callOf, cutCallOf, EARLY_CALLS, INPUT_FIELDS, itemDrafts } from './openai-items.ts'
+import {
+  annotationOf,
+  cutCallOf,
+  EARLY_CALLS,
+  INPUT_FIELDS,
+  itemDrafts,
+  wholeCallOf,
+} from './openai-items.ts'
 import { FullTexts } from './openai-texts.ts'
+import { failed, failedBy, outcomeOf } from './outcomes.ts'
 import type { TextKind } from './parts.ts'
-import { errorCode, providerError, unknownChunk, usage } from './shapes.ts'
-import { type Fields, fieldsOf, isFields, jsonOf, listOf, partWord, stringOf } from './values.ts'
+import { providerError, unknownChunk, usage } from './shapes.ts'
+import { type Fields, fieldsOf, isFields, listOf, partWord, stringOf } from './values.ts'
 
-export const openaiResponses: Form = {
-  recognises: (chunk) => {
-    const { type, sequence_number } = fieldsOf(jsonOf(chunk))
-    return stringOf(type).startsWith('response.') || (type === 'error' && typeof sequence_number === 'number')
-  },
-  adapter: responsesReader,
-}
+export const openaiResponses: Form = guardedForm((chunk) => {
+  const { type, sequence_number } = fieldsOf(chunk)
+  return stringOf(type).startsWith('response.') || (type === 'error' && typeof sequence_number === 'number')
+}, responsesReader)
 
 /** A text that grows in an item. */
 interface TextField {
   readonly kind: TextKind
   readonly item: 'message' | 'reasoning'
   /** Tells a part's name from those of the item's other texts. */
-  readonly mark: '' | 't' | 's'
+  readonly mark: '' | 'r' | 't' | 's'
   readonly index: 'content_index' | 'summary_index'
   readonly full: 'text' | 'refusal'
 }
 
 const OUTPUT: TextField = { kind: 'message', item: 'message', mark: '', index: 'content_index', full: 'text' }
-const REFUSAL: TextField = { ...OUTPUT, kind: 'refusal', full: 'refusal' }
+const REFUSAL: TextField = { ...OUTPUT, kind: 'refusal', mark: 'r', full: 'refusal' }
 const REASONING: TextField = { ...OUTPUT, kind: 'thought', item: 'reasoning', mark: 't' }
 const SUMMARY: TextField = { ...REASONING, mark: 's', index: 'summary_index' }
 
@@ -42,17 +48,13 @@ const TEXTS = new Map<string, TextField>([
   ['response.reasoning_text', REASONING],
   ['response.reasoning_summary_text', SUMMARY],
 ])
-/** The items whose inputs grow. */
-const INPUTS = new Map([
-  ['response.function_call_arguments', 'function_call'],
-  ['response.custom_tool_call_input', 'custom_tool_call'],
-  ['response.mcp_call_arguments', 'mcp_call'],
-  ['response.code_interpreter_call_code', 'code_interpreter_call'],
-])
+/** The items whose inputs grow, by the events that tell it. */
+const INPUTS = new Map([...INPUT_FIELDS].map(([item, field]) => [`response.${item}_${field}`, item]))
 /** Where a tool is, what other events tell in full, and the sound of what is also told as text. */
 const SILENT = new RegExp(
   '^(?:keepalive|response\\.(?:queued|in_progress|audio\\.(?:delta|done)' +
     '|(?:content_part|reasoning_summary_part)\\.(?:added|done)' +
+    '|compaction\\.compacting|shell_call_command\\.(?:added|delta|done)|shell_call_output_content\\.(?:delta|done)' +
     '|(?:\\w+_call|mcp_list_tools)\\.(?:in_progress|searching|interpreting|generating|partial_image|completed|failed)))$',
 )
 
@@ -72,24 +74,23 @@ function responsesReader(): ChunkReader {
   let outcome: Outcome | null = null
 
   return {
-    read(given) {
-      const chunk = jsonOf(given)
+    read(chunk) {
       if (!isFields(chunk)) return [unknownChunk(chunk)]
       const { type, sequence_number: number } = chunk
       isLate ??= type !== 'response.created' && typeof number === 'number' && number > 0
       return readEvent(stringOf(type), chunk)
     },
-    finish: () => [...texts.endAll(), ...endCalls(cutCallOf)],
+    finish: cutAll,
     outcome: () => outcome,
-    sequence(given) {
-      const { type, sequence_number: number } = fieldsOf(jsonOf(given))
+    sequence(chunk) {
+      const { type, sequence_number: number } = fieldsOf(chunk)
       if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 0) return null
       // Gateways give the number 0 to events of their own, which would make them old.
       if (number === 0 && isNumbered && type !== 'response.created') return null
       isNumbered = true
       return number
     },
-    answerId: (given) => partWord(fieldsOf(fieldsOf(jsonOf(given))['response'])['id'], '') || null,
+    answerId: (chunk) => partWord(fieldsOf(fieldsOf(chunk)['response'])['id'], '') || null,
   }
 
   function readEvent(type: string, chunk: Fields): Draft[] {
@@ -186,30 +187,36 @@ function responsesReader(): ChunkReader {
   }
 
   function startAnswer(response: Fields): Draft[] {
+    const cut = cutAll()
     ids.begin(response['id'])
     isLate = false
     // What went wrong before was tried again.
     outcome = null
     lastError = ''
-    return []
+    return cut
   }
 
   function endAnswer(how: string, response: Fields): Draft[] {
     const { output, error, incomplete_details: details, usage: counts } = response
     const isCancelled = how === 'cancelled' || response['status'] === 'cancelled'
-    const isWell = how === 'completed' && !isCancelled
     // Gateways list items under ids that these did not have before: what is missing shows only when all is.
     const missing = isLate === true || !ids.isEmpty ? [] : listOf(output)
     const drafts = [
       ...missing.flatMap((item, index) => endItem(item, { output_index: index })),
       ...texts.endAll(),
-      ...endCalls(isWell ? wholeCallOf : cutCallOf),
+      ...endCalls(how === 'completed' && !isCancelled ? wholeCallOf : cutCallOf),
       ...(isFields(error) ? fail(error) : []),
       ...(isFields(counts) ? [usage(counts)] : []),
     ]
+    ids.endAnswer()
     if (isCancelled) outcome = { status: 'stopped', code: 'cancelled' }
-    else if (!isWell) outcome ??= { status: 'failed', code: errorCode(fieldsOf(details)['reason'] ?? how) }
+    else outcome ??= how === 'failed' ? failed(how) : outcomeOf(fieldsOf(details)['reason'])
     return drafts
+  }
+
+  /** What is open when no more of the answer comes. */
+  function cutAll(): Draft[] {
+    return [...texts.endAll(), ...endCalls(cutCallOf)]
   }
 
   function endCalls(draftOf: (item: Fields, text: string) => Draft): Draft[] {
@@ -222,7 +229,7 @@ function responsesReader(): ChunkReader {
   function fail(error: Fields): Draft[] {
     const draft = providerError(error)
     const told = JSON.stringify(draft.event_data)
-    outcome = { status: 'failed', code: errorCode(fieldsOf(draft.event_data)['code']) }
+    outcome = failedBy(draft)
     if (told === lastError) return []
     lastError = told
     return [draft]
@@ -238,8 +245,4 @@ function responsesReader(): ChunkReader {
 function nameOf({ mark, index }: TextField, id: string, at: Fields): string {
   const number = at[index]
   return `${partWord(id, 'item')}/${mark}${typeof number === 'number' ? number : 0}`
-}
-
-function wholeCallOf(item: Fields, text: string): Draft {
-  return callOf({ ...item, [INPUT_FIELDS.get(stringOf(item['type'])) ?? '']: text })
 }

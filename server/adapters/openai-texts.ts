@@ -15,7 +15,7 @@ export class FullTexts {
 
   delta(name: string, kind: TextKind, text: string): Draft[] {
     if (!this.#ended.has(name)) this.#said.set(name, (this.#said.get(name) ?? '') + text)
-    return this.#parts.delta(name, kind, name, text)
+    return this.#parts.delta(name, kind, text, () => name)
   }
 
   /** Whether deltas of it came, and its end did not. */
@@ -35,7 +35,7 @@ export class FullTexts {
     if (isNew && !isWhole && before === '' && full !== '')
       return [{ event_type: 'llm_chunk', content_type: kind, event_data: '', part: name, part_done: true }]
     const missing = isNew && isWhole && full.startsWith(before) ? full.slice(before.length) : ''
-    return [...this.#parts.delta(name, kind, name, missing), ...this.#parts.end(name)]
+    return [...this.#parts.delta(name, kind, missing, () => name), ...this.#parts.end(name)]
   }
 
   endAll(): Draft[] {

@@ -19,21 +19,22 @@ export class Parts {
   readonly #open = new Map<string, Part>()
 
   /**
-   * A delta of the part in a slot, which it opens if need be under `name` (`<message>/<index>`, unique in the run).
-   * A part of another kind or name in that slot is ended first. `source` is who says it.
+   * A delta in a slot. It continues the part there; if that is of another kind, it is ended, and one begins under
+   * `newName()` (`<message>/<index>`, unique in the run). `source` is who says it.
    */
-  delta(slot: string, kind: TextKind, name: string, text: string, source?: string): Draft[] {
+  delta(slot: string, kind: TextKind, text: string, newName: () => string, source?: string): Draft[] {
     if (text === '') return []
-    const before = this.#open.get(slot)
-    const ending = before && (before.kind !== kind || before.name !== name) ? this.end(slot) : []
-    const part = { kind, name, source }
+    const open = this.#open.get(slot)
+    const goesOn = open?.kind === kind
+    const ending = goesOn ? [] : this.end(slot)
+    const part = { kind, name: goesOn ? open.name : newName(), source }
     this.#open.set(slot, part)
     return [...ending, draftOf(part, text)]
   }
 
-  /** What is written in a slot now. */
-  at(slot: string): { readonly kind: TextKind; readonly name: string } | undefined {
-    return this.#open.get(slot)
+  /** What kind of text is being written in a slot. */
+  kindAt(slot: string): TextKind | undefined {
+    return this.#open.get(slot)?.kind
   }
 
   /** Ends the part in a slot: with an empty last delta, which joins the one before while that still waits, so it seldom costs a row. */

@@ -4,22 +4,19 @@
  * @module
  */
 import type { ChunkReader, Form } from './adapter.ts'
-import { guarded } from './guarded.ts'
+import { guardedForm } from './guarded.ts'
 import { Parts } from './parts.ts'
 import { unknownChunk } from './shapes.ts'
 
-export const plainText: Form = {
-  recognises: (chunk) => typeof chunk === 'string',
-  adapter: textReader,
-}
+export const plainText: Form = guardedForm((chunk) => typeof chunk === 'string', textReader)
 
 function textReader(): ChunkReader {
   const parts = new Parts()
   let units = 0
 
-  return guarded({
+  return {
     read: (chunk) =>
-      typeof chunk === 'string' ? parts.delta('', 'message', 'text', chunk) : [unknownChunk(chunk)],
+      typeof chunk === 'string' ? parts.delta('', 'message', chunk, () => 'text') : [unknownChunk(chunk)],
     finish: () => parts.endAll(),
     /**
      * Counts the UTF-16 units up to and with this chunk, so a text that is read again in other pieces continues where it
@@ -29,5 +26,5 @@ function textReader(): ChunkReader {
       units += typeof chunk === 'string' ? chunk.length : 1
       return units - 1
     },
-  })
+  }
 }

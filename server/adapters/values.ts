@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isId, type Json } from '../protocol.ts'
+import { isId, type Json, tagOf } from '../protocol.ts'
 
 /** A value whose fields may be looked at. Arrays are not meant. */
 export type Fields = { readonly [name: string]: unknown }
@@ -28,12 +28,15 @@ export function stringOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** A provider's id as a part's name may carry it: short, one word, and without what no id may hold. */
+/**
+ * A provider's id as a part's name may carry it: short, one word, and without what no id may hold. Ids that differ stay
+ * different: gateways make long ones, whose beginnings are alike.
+ */
 export function partWord(id: unknown, otherwise: string): string {
-  const word = stringOf(id)
-    .slice(0, 80)
-    .replaceAll(/[/\p{Cc}\p{Cs}]/gu, '_')
-  return isId(word) ? word : otherwise
+  const given = stringOf(id)
+  if (given === '') return otherwise
+  const word = given.slice(0, 80).replaceAll(/[/\p{Cc}\p{Cs}]/gu, '_')
+  return word === given && isId(word) ? word : `${word}~${tagOf(given)}`
 }
 
 /** A name that a stranger gave, as an event may carry it. */
@@ -44,17 +47,24 @@ export function nameWord(name: unknown, otherwise: string): string {
   return isId(word) ? word : otherwise
 }
 
-/** A value as JSON would carry it; what JSON has no word for is put into one. */
+/** A value as JSON would carry it, null for what JSON leaves out. Bytes become base64, as in the providers' own JSON. */
 export function jsonOf(value: unknown): Json {
   try {
     const text = JSON.stringify(value, (_, inner: unknown) =>
-      typeof inner === 'bigint' ? String(inner) : inner,
-    )
-    return text === undefined ? String(value) : (JSON.parse(text) as Json)
+      typeof inner === 'bigint' ? String(inner) : inner instanceof Uint8Array ? base64Of(inner) : inner,
+    ) as string | undefined
+    return text === undefined ? null : (JSON.parse(text) as Json)
   } catch {
-    // A cycle, or a toJSON that throws.
+    // A cycle, or a getter that throws.
     return '[no JSON]'
   }
+}
+
+function base64Of(bytes: Uint8Array): string {
+  const pieces: string[] = []
+  for (let at = 0; at < bytes.length; at += 0x80_00)
+    pieces.push(String.fromCharCode(...bytes.subarray(at, at + 0x80_00)))
+  return btoa(pieces.join(''))
 }
 
 /** JSON text as its value; what is none stays text. */

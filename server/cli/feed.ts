@@ -36,12 +36,15 @@ export async function feed(args: string[]): Promise<void> {
   // Opened here, so that a wrong path ends the command instead of being tried again.
   const store = await openStore(flags.store)
   const loomi = createLoomi({ store })
-  const leave = async (): Promise<void> => {
-    // A stream that is still open would keep the process.
-    process.stdin.destroy()
-    await loomi.close()
-    await store.close()
-  }
+  let leaving: Promise<void> | null = null
+  // Once, though a signal ends the recording, which leaves too.
+  const leave = (): Promise<void> =>
+    (leaving ??= (async () => {
+      // A stream that is still open would keep the process.
+      process.stdin.destroy()
+      await loomi.close()
+      await store.close()
+    })())
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -51,7 +54,7 @@ export async function feed(args: string[]): Promise<void> {
     // Named, so that two feeds of one recording are two answers, whatever ids the provider gave.
     const session = loomi.session({ sessionId, userId, runId: runId ?? crypto.randomUUID() })
     const source = chunks(flags.format, perSecond)
-    const { status, error } = await session.recordWith(source, { adapter, decoder: AS_IS })
+    const { status, error } = await session.recordWith(source, { adapter, decoder: AS_IS, keep: false })
     if (status === 'failed' && error instanceof Error) throw error
     if (status === 'stopped') console.error('The answer was stopped.')
     if (flags.close) await session.close()

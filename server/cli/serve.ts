@@ -16,8 +16,10 @@ import { CliError, DEFAULT_STORE, readFlags } from './flags.ts'
 const DEFAULT_PORT = 8787
 /** How many ports after the wanted one are tried when nobody asked for a certain one. */
 const PORTS_TO_TRY = 50
-/** Milliseconds after which a shutdown that hangs is ended; `close` itself waits 5 s for a store that fails. */
-const SHUTDOWN_MS = 8000
+/** Milliseconds over which the streams end, so that their readers do not all come back at once. */
+const DRAIN_MS = 3000
+/** Milliseconds after which a shutdown is ended that a store keeps up: supervisors kill after 10 s. */
+const SHUTDOWN_MS = 9000
 
 /** Serves until SIGINT or SIGTERM; resolves when it listens. */
 export async function serve(args: string[]): Promise<void> {
@@ -42,9 +44,13 @@ export async function serve(args: string[]): Promise<void> {
     return
   }
   const store = await openStore(flags.store)
-  const loomi = createLoomi({ store, ...(secret !== undefined && { authorize: tickets(secret) }) })
+  const loomi = createLoomi({
+    store,
+    drainMs: DRAIN_MS,
+    ...(secret !== undefined && { authorize: tickets(secret) }),
+  })
   const app = new Hono().route(DEFAULT_BASE, loomi.routes)
-  const server = listen({ fetch: app.fetch, port, hostname: host }, (info) => {
+  listen({ fetch: app.fetch, port, hostname: host }, (info) => {
     console.log(`loomi-recovery serves ${urlOf(host, info.port)}${DEFAULT_BASE}`)
   })
   let stopping = false
@@ -52,11 +58,15 @@ export async function serve(args: string[]): Promise<void> {
     process.on(signal, () => {
       if (stopping) return
       stopping = true
-      setTimeout(() => process.exit(1), SHUTDOWN_MS).unref()
-      server.close()
+      setTimeout(() => {
+        console.error('loomi-recovery: the store does not let go. Ended all the same.')
+        process.exit(0)
+      }, SHUTDOWN_MS)
+      // It listens to the end: who comes meanwhile is told when to come again, and beats are answered.
       void loomi
         .close()
         .then(() => store.close())
+        .catch((error: unknown) => console.error(`loomi-recovery: ${String(error)}`))
         .then(() => process.exit(0))
     })
   }

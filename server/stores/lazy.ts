@@ -48,6 +48,8 @@ export function lazyStore(url: string): Store {
     endRuns: async (status, choice, createdAt) => (await open()).endRuns(status, choice, createdAt),
     loadPresence: async (ref) => (await open()).loadPresence(ref),
     savePresence: async (rows) => (await open()).savePresence(rows),
+    prune: async (retention, limit, from) => (await open()).prune(retention, limit, from),
+    deleteSessions: async (choice) => (await open()).deleteSessions(choice),
     watch(changed) {
       const watching: Watching = { changed, end: opened?.watch(changed) ?? null }
       watches.add(watching)

@@ -11,6 +11,7 @@ import {
   keyOf,
   type NewEvent,
   NOWHERE,
+  opensRun,
   type RunChoice,
   type RunPlace,
   type RunRef,
@@ -25,8 +26,8 @@ const SQL = {
     values (?, ?, ?, 0, '', null, ?)`,
   updateSession: 'update loomi_sessions set head = ?, head_key = ?, closed_seq = ? where session_id = ?',
   insertEvent: `insert into loomi_stream_events (session_id, seq, run_id, n, i, event_type, content_type,
-    agent_source, event_data, event_metadata, part_id, part_done, created_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    agent_source, event_data, event_metadata, part_id, part_done, created_at, stored_at)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   run: 'select last_n, last_i, status from loomi_runs where session_id = ? and user_id = ? and run_id = ?',
   putRun: `insert into loomi_runs (session_id, run_id, user_id, last_n, last_i, status, lease_until)
     values (?, ?, ?, ?, ?, ?, ?)
@@ -37,26 +38,33 @@ const SQL = {
     where not exists (select 1 from loomi_sessions s where s.session_id = r.value ->> 0 and s.user_id <> r.value ->> 2)
     on conflict (session_id, run_id) do update set status = 'open', lease_until = excluded.lease_until
     where status is null or status in ('open', 'interrupted')`,
+  forgetRun: 'delete from loomi_runs where session_id = ? and run_id = ?',
   releaseRuns: `delete from loomi_runs where status = 'open' and last_i = -1 and (session_id, run_id) in
     (select value ->> 0, value ->> 1 from json_each(?))`,
   stoppedRuns: `select r.session_id, r.run_id, r.user_id from json_each(?) a join loomi_runs r
     on r.session_id = a.value ->> 0 and r.run_id = a.value ->> 1 where r.status = 'stopped'`,
-  endRun: `update loomi_runs set status = ?, last_i = ?, lease_until = null where session_id = ? and run_id = ?`,
-  openOfSession: `select session_id, run_id, user_id, last_n, last_i from loomi_runs
+  endRun: `update loomi_runs set status = ?, last_i = ?, interruptions = ?, lease_until = null
+    where session_id = ? and run_id = ?`,
+  openOfSession: `select session_id, run_id, user_id, last_n, last_i, interruptions from loomi_runs
     where status = 'open' and session_id = ?`,
-  openAmong: `select r.session_id, r.run_id, r.user_id, r.last_n, r.last_i from json_each(?) a join loomi_runs r
-    on r.session_id = a.value ->> 0 and r.run_id = a.value ->> 1 where r.status = 'open'`,
-  openLapsed: `select session_id, run_id, user_id, last_n, last_i from loomi_runs
+  openAmong: `select r.session_id, r.run_id, r.user_id, r.last_n, r.last_i, r.interruptions from json_each(?) a
+    join loomi_runs r on r.session_id = a.value ->> 0 and r.run_id = a.value ->> 1 where r.status = 'open'`,
+  openLapsed: `select session_id, run_id, user_id, last_n, last_i, interruptions from loomi_runs
     where status = 'open' and lease_until <= ? order by lease_until limit 100`,
 } as const
 
-interface OpenRun extends RunRef, RunPlace {}
+interface OpenRun extends RunRef, RunPlace {
+  readonly interruptions: number
+}
 
 /** The writes; see the module. The caller holds the transaction. */
 export class SqliteLog {
   readonly #sql: Record<keyof typeof SQL, StatementSync>
+  readonly #now: () => number
 
-  constructor(db: DatabaseSync) {
+  /** `now`: milliseconds since 1970. */
+  constructor(db: DatabaseSync, now: () => number) {
+    this.#now = now
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as Record<keyof typeof SQL, StatementSync>
@@ -87,10 +95,11 @@ export class SqliteLog {
     if (!session) this.#sql.insertSession.run(sessionId, userId, epoch, fresh[0]?.created_at ?? '')
     let head = Number(session?.['head'] ?? 0)
     let closedSeq: number | null = null
+    const storedAt = this.#now()
     const added = fresh.map(({ first_n: _, first_i: __, ...event }): StoredEvent => {
       const row = { seq: ++head, ...event }
       if (row.event_type === 'session_complete') closedSeq = row.seq
-      this.#sql.insertEvent.run(sessionId, ...columnsOf(row))
+      this.#sql.insertEvent.run(sessionId, ...columnsOf(row), storedAt)
       const { place, status } = runs.get(row.run_id)!
       const furthest = comesAfter(row, place) ? { n: row.n, i: row.i } : place
       runs.set(row.run_id, { place: furthest, status: statusAfter(row, status) })
@@ -113,13 +122,21 @@ export class SqliteLog {
 
   /** The open runs of a choice; of the lapsed ones not all at once. */
   openRuns(choice: RunChoice): OpenRun[] {
+    const except = 'sessionId' in choice ? (choice.except ?? []) : []
     const rows =
       'sessionId' in choice
         ? this.#sql.openOfSession.all(choice.sessionId)
         : 'runs' in choice
           ? this.#sql.openAmong.all(namesOf(choice.runs))
           : this.#sql.openLapsed.all(choice.lapsedAt)
-    return rows.map((row) => ({ ...toRun(row), n: Number(row['last_n']), i: Number(row['last_i']) }))
+    return rows
+      .map((row) => ({
+        ...toRun(row),
+        n: Number(row['last_n']),
+        i: Number(row['last_i']),
+        interruptions: Number(row['interruptions']),
+      }))
+      .filter(({ runId }) => !except.some((run) => run.runId === runId))
   }
 
   place(ref: SessionRef, runId: string): RunPlace {
@@ -149,8 +166,15 @@ export class SqliteLog {
 
   #endRun(run: OpenRun, status: RunEnd, createdAt: string): void {
     const { sessionId, userId, runId, n } = run
+    const isInterrupted = status === 'interrupted'
+    // Of an answer that never began there is nothing to say.
+    if (isInterrupted && run.i === -1 && n === 0) {
+      this.#sql.forgetRun.run(sessionId, runId)
+      return
+    }
     const session = this.#sql.session.get(sessionId)
-    const i = run.i + 1
+    const interruptions = run.interruptions + (isInterrupted ? 1 : 0)
+    const i = isInterrupted ? -interruptions : run.i + 1
     // A run that was leased before its session had an event, or whose session is closed, has nobody to tell.
     if (session && session['user_id'] === userId && session['closed_seq'] === null) {
       const row: StoredEvent = {
@@ -167,17 +191,17 @@ export class SqliteLog {
         part_done: false,
         created_at: createdAt,
       }
-      this.#sql.insertEvent.run(sessionId, ...columnsOf(row))
+      this.#sql.insertEvent.run(sessionId, ...columnsOf(row), this.#now())
       this.#sql.updateSession.run(row.seq, keyOf(row), null, sessionId)
     }
-    this.#sql.endRun.run(status, i, sessionId, runId)
+    this.#sql.endRun.run(status, isInterrupted ? run.i : i, interruptions, sessionId, runId)
   }
 }
 
 /** The status of a run after one more of its events. */
 function statusAfter(row: StoredEvent, before: string | null): string | null {
   if (row.event_type === 'run_end') return row.content_type
-  return row.event_type === 'user_message' || row.event_type === 'session_complete' ? before : 'open'
+  return opensRun(row.event_type) ? 'open' : before
 }
 
 function firstOf({ first_n, first_i }: NewEvent): RunPlace {

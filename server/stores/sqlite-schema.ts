@@ -6,7 +6,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LoomiError } from '../errors.ts'
 
-/** What each version added, from an empty file on. */
+/** What each version added, from an empty file on. `$now` is the time at which the step is taken. */
 export const STEPS: readonly string[] = [
   `
 create table loomi_sessions (
@@ -62,12 +62,19 @@ update loomi_runs set user_id = (select user_id from loomi_sessions s where s.se
     where e.session_id = loomi_runs.session_id and e.run_id = loomi_runs.run_id and e.n = loomi_runs.last_n), 0);
 create index loomi_open_runs on loomi_runs (lease_until) where status = 'open';
 `,
+  // Rows know when the store took them, in milliseconds since 1970; those of before count from now on, because all that is
+  // known of them is their producers' word.
+  // Runs know how often they were interrupted.
+  `
+alter table loomi_stream_events add column stored_at integer not null default $now;
+alter table loomi_runs add column interruptions integer not null default 0;
+`,
 ]
 
 const VERSION = STEPS.length
 
 /** Makes the tables in a new file, brings an older one up to date, refuses a file that a newer version wrote. Several processes may start at once. */
-export function prepareSchema(db: DatabaseSync): void {
+export function prepareSchema(db: DatabaseSync, now: number): void {
   if (versionOf(db) === VERSION) return
   db.exec('begin immediate')
   try {
@@ -79,7 +86,7 @@ export function prepareSchema(db: DatabaseSync): void {
         `This log was written by a newer loomi-recovery (schema ${version}, this one knows ${VERSION}). Update the package.`,
       )
     }
-    for (const step of STEPS.slice(version)) db.exec(step)
+    for (const step of STEPS.slice(version)) db.exec(step.replace('$now', String(now)))
     db.exec(`pragma user_version = ${VERSION}`)
     db.exec('commit')
   } catch (error) {

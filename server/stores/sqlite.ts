@@ -16,15 +16,19 @@ import {
   keyOf,
   type NewEvent,
   type PresenceRow,
+  type Pruned,
+  type Retention,
   type RunChoice,
   type RunPlace,
   type RunRef,
+  type SessionChoice,
   type SessionHead,
   type SessionRef,
   type Store,
   type StoredEvent,
 } from '../store.ts'
 import { SqliteLog, toHead } from './sqlite-log.ts'
+import { SqliteRemoval } from './sqlite-removal.ts'
 import { prepareSchema } from './sqlite-schema.ts'
 
 const POLL_MS = 50
@@ -56,15 +60,19 @@ interface Pending {
   readonly reject: (error: unknown) => void
 }
 
-/** Opens a SQLite log. `path` is a file (its folder is made) or `:memory:`. Throws `store_unavailable` when it can't. */
-export function openSqlite(path: string): Store {
-  return new SqliteStore(path)
+/**
+ * Opens a SQLite log. `path` is a file (its folder is made) or `:memory:`; `now` says how old rows are, in milliseconds since
+ * 1970. Throws `store_unavailable` when it can't.
+ */
+export function openSqlite(path: string, now: () => number = Date.now): Store {
+  return new SqliteStore(path, now)
 }
 
 class SqliteStore implements Store {
   readonly #db: DatabaseSync
   readonly #sql: Record<keyof typeof SQL, StatementSync>
   readonly #log: SqliteLog
+  readonly #removal: SqliteRemoval
   readonly #watchers = new Set<() => void>()
   #queue: Pending[] = []
   #flushing: Promise<void> | null = null
@@ -72,7 +80,7 @@ class SqliteStore implements Store {
   #dataVersion = 0
   #closed = false
 
-  constructor(path: string) {
+  constructor(path: string, now: () => number) {
     let db: DatabaseSync | null = null
     try {
       if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
@@ -81,12 +89,13 @@ class SqliteStore implements Store {
       this.#db.exec(
         'pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on',
       )
-      prepareSchema(this.#db)
+      prepareSchema(this.#db, now())
       this.#db.exec('pragma busy_timeout = 0')
       this.#sql = Object.fromEntries(
         Object.entries(SQL).map(([name, text]) => [name, this.#db.prepare(text)]),
       ) as Record<keyof typeof SQL, StatementSync>
-      this.#log = new SqliteLog(this.#db)
+      this.#log = new SqliteLog(this.#db, now)
+      this.#removal = new SqliteRemoval(this.#db, now)
     } catch (error) {
       db?.close()
       throw toLoomiError(
@@ -205,6 +214,22 @@ class SqliteStore implements Store {
     })
   }
 
+  async prune(retention: Retention, limit: number, from: string | null = null): Promise<Pruned> {
+    // Looked for first, because most sessions have nothing to lose and a write lock for that would disturb the writers.
+    const { cuts, next } = this.#ask(() => this.#removal.cuts(retention, limit, from))
+    if (cuts.length === 0) return { removed: 0, next }
+    const removed = (await this.#write(() => this.#removal.prune(cuts))) as number
+    return { removed, next }
+  }
+
+  async deleteSessions(choice: SessionChoice): Promise<readonly SessionRef[]> {
+    const sessions = this.#ask(() => this.#removal.sessions(choice))
+    for (const { sessionId } of sessions)
+      while (!(await this.#write(() => this.#removal.deleteSome(sessionId))));
+    await this.#write(() => this.#removal.forget(choice))
+    return sessions
+  }
+
   watch(changed: () => void): () => void {
     this.#watchers.add(changed)
     if (!this.#poll) {
@@ -250,18 +275,26 @@ class SqliteStore implements Store {
         this.#db.exec('commit')
         for (const settle of results) settle()
       } catch (error) {
-        if (this.#db.isTransaction) this.#db.exec('rollback')
         for (const { reject } of batch) reject(toStoreError(error))
+        this.#rollBack()
       }
     }
     // In the same step as the last look at the queue: what is asked for later must start a flush of its own.
     this.#flushing = null
   }
 
+  /** A rollback that fails too is tried again before the next transaction. */
+  #rollBack(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+    } catch {}
+  }
+
   /** Takes the write lock without ever blocking the process. */
   async #begin(): Promise<void> {
     const giveUpAt = Date.now() + BUSY_GIVE_UP_MS
     for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 20)) {
+      this.#rollBack()
       try {
         this.#db.exec('begin immediate')
         return

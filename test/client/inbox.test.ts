@@ -8,6 +8,7 @@ import { makeEvent } from './support/model-server.ts'
 const raw = (id: string, data: object): RawFrame => ({ id, data: JSON.stringify(data) })
 const event = (seq: number, epoch = 'e1'): RawFrame =>
   raw(`${epoch}-${seq}-aaaaaa`, { type: 'event', ...makeEvent(seq) })
+const provisional = (seq: number): object => ({ type: 'event', ...makeEvent(seq), provisional: true })
 const replayStart = (seq: number, missed: number): RawFrame => {
   const counts = { count: missed, missed, seen: seq, to: seq + missed }
   return raw(`e1-${seq}-aaaaaa`, { type: 'replay_start', reason: 'cursor_behind', ...counts, boot: 'b' })
@@ -23,7 +24,7 @@ function liveView(to: number): View {
   for (let seq = 1; seq <= to; seq++) view.take(parseFrame(event(seq)))
   return view
 }
-const seqs = (view: View): number[] => view.items.list.map(({ seq }) => seq)
+const seqs = (view: View): (number | null)[] => view.items.list.map(({ seq }) => seq)
 
 describe('the inbox of a following tab', () => {
   it('hands over what fits and keeps what comes after a hole until that is filled', () => {
@@ -89,6 +90,40 @@ describe('the inbox of a following tab', () => {
     )
     inbox.drain(view)
     expect(view).to.include({ stage: 'live', missed: 2, caughtUp: 2 })
+  })
+
+  it('takes back only what the leader’s process does not show, also when that was heard of first', () => {
+    const view = liveView(1)
+    const unstored = (seq: number): RawFrame => ({ id: null, data: JSON.stringify(provisional(seq)) })
+    view.take(parseFrame(unstored(2)))
+    view.loseTouch()
+    const inbox = new Inbox()
+    inbox.add([unstored(3)], false)
+    inbox.drain(view)
+    const opening = { type: 'no_replay', cursor: 'e1-1-aaaaaa', seen: 0, count: 0, boot: 'b2' }
+    inbox.add([raw('e1-1-aaaaaa', opening), unstored(3), unstored(4)], true)
+    expect(inbox.drain(view)).to.equal('go')
+    expect(view.items.list.map(({ text }) => text)).to.deep.equal(['e1', 'e3', 'e4'])
+    expect(view.unsaved).to.deep.equal([{ after: 'r1/1', count: 1 }])
+  })
+
+  it('takes nothing back as long as it does not know which process shows it', () => {
+    const view = liveView(1)
+    view.take(parseFrame({ id: null, data: JSON.stringify(provisional(2)) }))
+    view.loseTouch()
+    const inbox = new Inbox()
+    inbox.add([raw('e1-1-aaaaaa', { type: 'replay_complete', count: 1 })], false)
+    expect(inbox.drain(view)).to.equal('go')
+    expect(view.items.list.length).to.equal(2)
+  })
+
+  it('keeps what is not stored, however much the leader has to tell', () => {
+    const view = liveView(1)
+    const inbox = new Inbox()
+    const unstored = { id: null, data: JSON.stringify(provisional(5000)) }
+    inbox.add([unstored, ...Array.from({ length: 1500 }, (_, index) => event(index + 3))], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(view.items.list.at(-1)!.seq).to.equal(null)
   })
 
   it('keeps the newest thousand frames and no more', () => {

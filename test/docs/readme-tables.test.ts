@@ -39,6 +39,7 @@ const EVENTS: Readonly<Record<keyof LoomiEventMap, true>> = {
   'loomi-replay': true,
   'loomi-gap': true,
   'loomi-reset': true,
+  'loomi-unsaved': true,
   'loomi-error': true,
 }
 

@@ -30,6 +30,17 @@ app.post('/stop/:session', async (c) => {
   await loomi.stop(c.req.param('session'))
   return c.body(null, 204)
 })
+app.post('/speak/:session', (c) => {
+  const session = loomi.session({ sessionId: c.req.param('session'), userId: 'ada' })
+  let left = Number(c.req.query('words'))
+  const timer = setInterval(() => {
+    session.message(`word ${left} `, { part: 'm', done: left === 1 })
+    if (--left > 0) return
+    clearInterval(timer)
+    void session.end()
+  }, 50)
+  return c.body(null, 204)
+})
 app.get('/blank', (c) => c.html('<!doctype html><title>blank</title>'))
 app.get('/globals/:session', (c) =>
   c.html(`<!doctype html><title>globals</title>

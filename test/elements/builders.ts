@@ -46,6 +46,7 @@ export function aSnapshot(given: Partial<Snapshot> = {}): Snapshot {
     position: null,
     polling: false,
     gaps: [],
+    unsaved: [],
     error: null,
     ...given,
   }

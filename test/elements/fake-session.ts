@@ -21,6 +21,8 @@ export class FakeSession {
   seen = 0
   /** Set, it is the answer instead of a stream. */
   refusal: { readonly status: number; readonly code: string; readonly message: string } | null = null
+  /** The word of the server process. */
+  boot = 'b1'
   #epoch = 'e1'
   #rows: Row[] = []
 
@@ -28,13 +30,7 @@ export class FakeSession {
   emit(given: Given): this {
     const seq = this.#rows.length + 1
     const row: Row = {
-      event_type: 'llm_chunk',
-      agent_source: 'concierge',
-      event_data: '',
-      run_id: 'r1',
-      created_at: '2026-11-23T08:00:00Z',
-      key: `r1/${seq}`,
-      ...given,
+      ...anEvent(seq, given),
       seq,
     }
     this.#rows.push(row)
@@ -45,6 +41,11 @@ export class FakeSession {
   /** A message, a thought or what the user said, whole. */
   say(content_type: string, text: string): this {
     return this.emit({ content_type, event_data: { text } })
+  }
+
+  /** Shows an event that is not stored; `emit` of the same one stores it. */
+  showUnsaved(n: number, given: Given): this {
+    return this.frame({ type: 'event', ...anEvent(n, given), provisional: true })
   }
 
   /** Sends a frame without a row. */
@@ -97,8 +98,8 @@ export class FakeSession {
     const reset = isForeign ? encode({ type: 'reset', reason: 'epoch' }, formatCursor(this.#epoch, 0)) : ''
     const first =
       missed > 0
-        ? { type: 'replay_start', reason: 'cursor_behind', count, missed, seen, to, boot: 'b1' }
-        : { type: 'no_replay', cursor: this.#cursor(after), seen, count, boot: 'b1' }
+        ? { type: 'replay_start', reason: 'cursor_behind', count, missed, seen, to, boot: this.boot }
+        : { type: 'no_replay', cursor: this.#cursor(after), seen, count, boot: this.boot }
     const complete = encode({ type: 'replay_complete', count }, this.#cursor(to))
     const events = rows.map((row) => this.#event(row)).join('')
     return reset + encode(first, this.#cursor(after)) + events + (count > 0 ? complete : '')
@@ -114,6 +115,18 @@ export class FakeSession {
 
   #toAll(frame: string): void {
     for (const controller of this.open) controller.enqueue(bytes(frame))
+  }
+}
+
+function anEvent(n: number, given: Given): LoomiEvent {
+  return {
+    event_type: 'llm_chunk',
+    agent_source: 'concierge',
+    event_data: '',
+    run_id: 'r1',
+    created_at: '2026-11-23T08:00:00Z',
+    key: `r1/${n}`,
+    ...given,
   }
 }
 

@@ -284,7 +284,12 @@ describe('<loomi-recovery>', () => {
       element.displayEvent = ({ content_type }) => methods.push(content_type)
       element.parentElement!.addEventListener('loomi-event', (event) => {
         const { event: loomiEvent, text, isReplay, phase, cursor } = event as LoomiShowEvent
-        expect([text, isReplay, phase, cursor.slice(0, 5)]).to.deep.equal(['secret', true, 'replay', 'e1-1-'])
+        expect([text, isReplay, phase, cursor?.slice(0, 5)]).to.deep.equal([
+          'secret',
+          true,
+          'replay',
+          'e1-1-',
+        ])
         if (loomiEvent.content_type === 'plan') event.preventDefault()
       })
       session.say('plan', 'secret')

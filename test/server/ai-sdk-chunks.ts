@@ -39,12 +39,27 @@ export const PARTS = {
     toolCall: { type: 'tool-call', ...call },
     signature: 's',
   },
+  'tool-approval-response': {
+    type: 'tool-approval-response',
+    approvalId: 'a',
+    toolCall: { type: 'tool-call', ...call },
+    approved: true,
+  },
   source: { type: 'source', sourceType: 'url', id: 's1', url: 'https://a.test', title: 'A' },
   file: { type: 'file', file },
+  'reasoning-file': { type: 'reasoning-file', file },
+  'steering-message': {
+    type: 'steering-message',
+    id: 'u',
+    message: { role: 'user', content: 'Shorter.' },
+    stepNumber: 1,
+  },
+  custom: { type: 'custom', kind: 'openai.compaction' },
   'finish-step': {
     type: 'finish-step',
     response: { id: 'r', timestamp: new Date(0), modelId: 'm' },
     usage: USAGE,
+    performance: {} as Extract<Part, { type: 'finish-step' }>['performance'],
     providerMetadata: undefined,
     ...end,
   },
@@ -52,6 +67,7 @@ export const PARTS = {
   abort: { type: 'abort', reason: 'enough' },
   error: { type: 'error', error: new Error('secret') },
   raw: { type: 'raw', rawValue: {} },
+  ping: { type: 'ping' },
 } satisfies OneOfEach<Part>
 
 /** The chunks of a UI message stream. */
@@ -77,21 +93,30 @@ export const CHUNKS = {
     toolCallId: 'c',
     signature: 's',
   },
+  'tool-approval-response': {
+    type: 'tool-approval-response',
+    approvalId: 'a',
+    approved: false,
+    reason: 'no',
+  },
   'source-url': { type: 'source-url', sourceId: 's1', url: 'https://a.test', title: 'A' },
   'source-document': { type: 'source-document', sourceId: 's2', mediaType: 'text/plain', title: 'B' },
   file: { type: 'file', url: 'data:text/plain;base64,aGk=', mediaType: 'text/plain' },
+  'reasoning-file': {
+    type: 'reasoning-file',
+    url: 'data:text/plain;base64,aGk=',
+    mediaType: 'text/plain',
+  },
+  'steering-message': {
+    type: 'steering-message',
+    id: 'u',
+    parts: [{ type: 'text', text: 'Shorter.' }],
+  },
+  custom: { type: 'custom', kind: 'openai.compaction' },
   'message-metadata': { type: 'message-metadata', messageMetadata: { mood: 1 } },
   'finish-step': { type: 'finish-step' },
+  'reset-step': { type: 'reset-step' },
   finish: { type: 'finish', finishReason: 'stop' },
   abort: { type: 'abort', reason: 'enough' },
   error: { type: 'error', errorText: 'An error occurred.' },
 } satisfies OneOfEach<UIMessageChunk>
-
-/** Kinds that version 7 added. */
-export const NEWER = [
-  { type: 'reasoning-file', file },
-  { type: 'reasoning-file', url: 'data:text/plain;base64,aGk=', mediaType: 'text/plain' },
-  { type: 'tool-approval-response', approvalId: 'a', toolCall: call, approved: true },
-  { type: 'tool-approval-response', approvalId: 'a', approved: false, reason: 'no' },
-  { type: 'ping' },
-]

@@ -4,7 +4,7 @@ import { APICallError } from 'ai'
 import fc from 'fast-check'
 import { aiSdk } from '../../server/adapters/ai-sdk.ts'
 import type { Draft } from '../../server/drafts.ts'
-import { CHUNKS, NEWER, PARTS, USAGE } from './ai-sdk-chunks.ts'
+import { CHUNKS, PARTS, USAGE } from './ai-sdk-chunks.ts'
 import { SEED } from './support.ts'
 
 function read(chunks: readonly unknown[]): { drafts: Draft[]; outcome: unknown } {
@@ -22,15 +22,15 @@ const short = (drafts: readonly Draft[]): string[] =>
   drafts.map((d) => `${d.content_type} ${d.part} ${JSON.stringify(d.event_data)}${d.part_done ? ' end' : ''}`)
 
 describe('what the AI SDK streams', () => {
-  it('has no kind that is unknown', () => {
-    for (const chunk of [...Object.values(PARTS), ...Object.values(CHUNKS), ...NEWER]) {
+  it('has no kind that is unknown but the one for what only a provider knows', () => {
+    for (const chunk of [...Object.values(PARTS), ...Object.values(CHUNKS)]) {
       const types = read([chunk]).drafts.map(({ event_type }) => event_type)
-      assert.ok(!types.includes('provider_chunk'), chunk.type)
+      assert.equal(types.includes('provider_chunk'), chunk.type === 'custom', chunk.type)
     }
   })
 
   it('is told by its first chunk, whichever of the two it is', () => {
-    const shared = new Set(['file', 'source', 'finish', 'abort', 'error', 'raw'])
+    const shared = new Set(['file', 'source', 'finish', 'abort', 'error', 'raw', 'custom', 'ping'])
     for (const chunk of [...Object.values(PARTS), ...Object.values(CHUNKS), { type: 'data-x', data: 1 }])
       assert.equal(aiSdk.recognises(chunk), !shared.has(chunk.type), chunk.type)
     const others = [
@@ -103,18 +103,25 @@ describe('what the AI SDK streams', () => {
     const failed = ['tool_result', { ...id, output: 'no such city', is_error: true }]
     const denied = ['tool_result', { ...id, output: null, denied: true }]
     const asked = ['tool_approval_request', { ...id, approvalId: 'a', signature: 's' }]
-    const answered = ['tool_approval_response', { ...id, approvalId: 'a', approved: true }]
-    const approved = { type: 'tool-approval-response', approvalId: 'a', approved: true }
-    const kinds = ['tool-error', 'tool-output-denied', 'tool-approval-request'] as const
-    assert.deepEqual(told(...kinds.map((kind) => PARTS[kind]), approved), [failed, denied, asked, answered])
+    const approved = ['tool_approval_response', { ...id, approvalId: 'a', approved: true }]
+    const refused = ['tool_approval_response', { ...id, approvalId: 'a', approved: false, reason: 'no' }]
+    assert.deepEqual(
+      told(
+        PARTS['tool-error'],
+        PARTS['tool-output-denied'],
+        PARTS['tool-approval-request'],
+        PARTS['tool-approval-response'],
+      ),
+      [failed, denied, asked, approved],
+    )
     const [, ...results] = told(
       CHUNKS['tool-input-available'],
       CHUNKS['tool-output-error'],
       CHUNKS['tool-output-denied'],
       CHUNKS['tool-approval-request'],
-      approved,
+      CHUNKS['tool-approval-response'],
     )
-    assert.deepEqual(results, [failed, denied, asked, answered])
+    assert.deepEqual(results, [failed, denied, asked, refused])
     assert.deepEqual(told(CHUNKS['tool-input-error']), [
       ['tool_call', { ...id, input: { q: 'x' }, is_error: true, error: 'no q' }],
     ])
@@ -130,9 +137,10 @@ describe('what the AI SDK streams', () => {
       ['file', { media_type: 'text/plain', url: 'data:text/plain;base64,aGk=' }],
       ['message_metadata', 2],
     ])
-    const source = { type: 'source', sourceType: 'url', id: 's3', url: 'https://c.test' }
+    const source = { ...PARTS.source, id: 's3', url: 'https://c.test', title: undefined }
     const cited = { ...CHUNKS['text-end'], citations: [{ source, citedText: 'so' }] }
-    assert.deepEqual(told(NEWER[1], cited), [
+    assert.deepEqual(told(PARTS['reasoning-file'], CHUNKS['reasoning-file'], cited), [
+      ['file', { media_type: 'text/plain', data: 'aGk=', reasoning: true }],
       ['file', { media_type: 'text/plain', url: 'data:text/plain;base64,aGk=', reasoning: true }],
       ['source', { url: 'https://c.test', title: '', id: 's3', cited_text: 'so' }],
     ])
@@ -156,6 +164,33 @@ describe('what the AI SDK streams', () => {
     assert.deepEqual(told(CHUNKS['finish-step'], CHUNKS.finish), [])
   })
 
+  it('has what the user said meanwhile, by the user', () => {
+    const event_data = { id: 'u', parts: [{ type: 'text', text: 'Shorter.' }] }
+    for (const p of [PARTS, CHUNKS])
+      assert.deepEqual(read([p['steering-message']]).drafts, [
+        { event_type: 'steering_message', event_data, agent_source: 'user' },
+      ])
+    const content = [{ type: 'file', data: new Uint8Array([104, 105]), mediaType: 'text/plain' }]
+    const [draft] = read([{ ...PARTS['steering-message'], message: { role: 'user', content } }]).drafts
+    assert.deepEqual(draft?.event_data, { id: 'u', parts: [{ ...content[0], data: 'aGk=' }] })
+  })
+
+  it('may take a step back, which a log only notes', () => {
+    const begun = [CHUNKS['start-step'], CHUNKS['text-delta'], CHUNKS['tool-input-start']]
+    assert.deepEqual(told(...begun, CHUNKS['reset-step'], CHUNKS['text-delta']), [
+      ['llm_chunk', 'a'],
+      ['llm_chunk', ''],
+      ['tool_call', { id: 'c', name: 'find', input: '', incomplete: true }],
+      ['reset_step', null],
+      ['llm_chunk', 'a'],
+      ['llm_chunk', ''],
+    ])
+    assert.deepEqual(
+      short(read([...begun.slice(0, 2), CHUNKS['reset-step'], ...begun.slice(1, 2)]).drafts).at(-1),
+      'message step-1/1 "" end',
+    )
+  })
+
   it('says how it ended', () => {
     assert.equal(read([PARTS.finish]).outcome, null)
     assert.deepEqual(read([PARTS.abort]).outcome, { status: 'stopped', code: 'abort' })
@@ -164,6 +199,13 @@ describe('what the AI SDK streams', () => {
       status: 'failed',
       code: 'error',
     })
+    for (const p of [PARTS, CHUNKS]) {
+      assert.equal(read([{ ...p.finish, finishReason: 'length' }]).outcome, null)
+      assert.deepEqual(read([{ ...p.finish, finishReason: 'content-filter' }]).outcome, {
+        status: 'failed',
+        code: 'content_filter',
+      })
+    }
   })
 
   it('has errors, of which the message goes on only when it was meant for others', () => {
@@ -184,20 +226,15 @@ describe('what the AI SDK streams', () => {
   })
 
   it('may be of a kind that nobody knows, and is kept', () => {
-    const chunks = [
-      { type: 'custom', kind: 'openai.compaction' },
-      { type: 'reset-step' },
-      { type: 'tool-x' },
-      5,
-    ]
+    const chunks = [CHUNKS.custom, { type: 'tool-x' }, 5]
     assert.deepEqual(
       read(chunks).drafts.map(({ event_type, content_type }) => `${event_type} ${content_type}`),
-      ['openai.compaction', 'reset-step', 'tool-x', 'unknown'].map((name) => `provider_chunk ${name}`),
+      ['openai.compaction', 'tool-x', 'unknown'].map((name) => `provider_chunk ${name}`),
     )
   })
 
   it('may be anything at all, and never throws', () => {
-    const kinds = [...Object.keys(PARTS), ...Object.keys(CHUNKS), ...NEWER.map(({ type }) => type), 'data-x']
+    const kinds = [...Object.keys(PARTS), ...Object.keys(CHUNKS), 'data-x']
     const fields = [...Object.values(PARTS), ...Object.values(CHUNKS)].flatMap((chunk) => Object.keys(chunk))
     const chunk = fc
       .record({ type: fc.constantFrom(...kinds) })

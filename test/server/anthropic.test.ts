@@ -39,6 +39,12 @@ import { SEED, TIMES } from './support.ts'
 
 const read = (chunks: readonly unknown[]): ReturnType<typeof draftsOf> => draftsOf(anthropic, chunks)
 
+const outcomeOf = (chunks: readonly unknown[]): unknown => {
+  const reader = anthropic.adapter()
+  chunks.forEach((chunk) => reader.read(chunk))
+  return reader.outcome?.()
+}
+
 /** What the SDK makes of the messages of a stream, as the parts and the calls of a reading. */
 async function sdkReading(messages: readonly (readonly unknown[])[]): Promise<object> {
   const texts: Record<string, string> = {}
@@ -83,6 +89,19 @@ describe('Messages API events', () => {
   it('under one id twice are told apart', () => {
     const once = [start('m'), ...block(0, TEXT, ...says('a')), { type: 'message_stop' }]
     assert.deepEqual(textsOf(read([...once, ...once])), { 'message m/0': 'a', 'message m.1/0': 'a' })
+  })
+
+  it('of several blocks under one index are told apart', () => {
+    const blocks = [
+      block(0, THINKING, ...thinks('a')),
+      block(0, TEXT, ...says('b')),
+      block(0, TEXT, ...says('c')),
+    ]
+    assert.deepEqual(textsOf(read([start('m'), ...blocks.flat()])), {
+      'thought m/0': 'a',
+      'message m/0.1': 'b',
+      'message m/0.2': 'c',
+    })
   })
 
   it('tell what a tool gave, without what only the model can read', () => {
@@ -152,10 +171,16 @@ describe('Messages API events', () => {
     ])
   })
 
-  it('tell why an answer was refused', () => {
+  it('tell why an answer was refused, which is an answer', () => {
     const stop_details = { type: 'refusal', category: 'bio', explanation: 'Not that.' } as const
-    const drafts = read([start('m'), ...end({ stop_reason: 'refusal', stop_details })])
-    assert.deepEqual(textsOf(drafts), { 'refusal m/refusal': 'Not that.' })
+    const chunks = [start('m'), ...end({ stop_reason: 'refusal', stop_details })]
+    assert.deepEqual(textsOf(read(chunks)), { 'refusal m/refusal': 'Not that.' })
+    assert.equal(outcomeOf(chunks), null)
+  })
+
+  it('are an answer also when it grew too long', () => {
+    for (const stop_reason of ['max_tokens', 'model_context_window_exceeded'] as const)
+      assert.equal(outcomeOf([start('m'), ...end({ stop_reason })]), null)
   })
 
   it('that break off end what was open, and say that a call is not whole', () => {

@@ -98,6 +98,13 @@ describe('a stream’s form', () => {
     ])
   })
 
+  it('may be found in a chunk that is then left out, as it is when it was recorded before', () => {
+    const reader = detect()
+    reader.read('connected')
+    reader.sequence?.({ type: 'response.output_text.delta', sequence_number: 3 })
+    assert.deepEqual(short(reader.finish()), ['message "" end'])
+  })
+
   it('is no reason to throw, whatever comes', () => {
     const hostile = {
       get type(): string {

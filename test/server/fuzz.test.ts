@@ -70,7 +70,7 @@ function textIn(chunk: Fields): string {
   const { type, delta } = chunk
   if (type === 'content_block_delta') {
     const { text, thinking } = delta as Fields
-    return String(text ?? thinking ?? '')
+    return ((text ?? thinking) as string | undefined) ?? ''
   }
   const isText = ['response.output_text.delta', 'response.reasoning_summary_text.delta'].includes(
     String(type),

@@ -58,6 +58,7 @@ describe('messages of LangGraph', () => {
         },
       ]),
       piece([{ type: 'image', mimeType: 'image/png', data: 'AA==' }]),
+      piece([{ type: 'image', mimeType: 'image/png', data: new Uint8Array([1]) }]),
       piece([{ type: 'image_url', image_url: { url: 'https://b.example/' } }]),
       piece([{ type: 'from_tomorrow', text: 'y' }]),
     )
@@ -67,6 +68,7 @@ describe('messages of LangGraph', () => {
       'message m/1 "x"',
       'source {"url":"https://a.example/","title":"A"}',
       'file {"media_type":"image/png","data":"AA=="}',
+      'file {"media_type":"image/png","data":"AQ=="}',
       'file {"media_type":"","url":"https://b.example/"}',
       'provider_chunk {"type":"from_tomorrow","text":"y"}',
       'message m/1 "" end',

@@ -121,6 +121,26 @@ describe('the log as one process sees it', { timeout: 30_000 }, () => {
     },
   )
 
+  for (const [who, look] of [
+    ['a look at the head', () => log.head(REF)],
+    ['another viewer’s read', () => log.read(REF, 1)],
+  ] as const) {
+    it(`wakes those who watch when ${who} brings the news of another process’s append`, async () => {
+      await sqlite.append(REF, newEvents(1, 3))
+      const watch = log.watch(REF)
+      await log.read(REF, 0)
+      const waiting = following(watch, 3)
+      await settle()
+      await sqlite.append(REF, [newEvent(4)])
+      await look()
+      // The hint comes after it and is no news any more.
+      hint()
+      await settle()
+      assert.deepEqual(await waiting, [4])
+      watch.stop()
+    })
+  }
+
   it('wakes those who watch when an append turns out to have been stored by an earlier try', async () => {
     await log.append(REF, [newEvent(1)])
     const watch = log.watch(REF)

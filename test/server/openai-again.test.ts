@@ -28,7 +28,16 @@ describe('a reading of a Responses API answer that is made again', () => {
       chunks.map((chunk) => reader.sequence?.(chunk)),
       [...chunks.keys()],
     )
-    assert.deepEqual([reader.answerId?.(chunks[0]), reader.answerId?.(chunks[2])], ['resp_1', null])
+    assert.match(reader.answerId?.(chunks[0]) ?? '', /^resp_1~\w{6}$/)
+    assert.equal(reader.answerId?.(chunks[2]), null)
+  })
+
+  it('has another id for each answer, however long ids are and alike in their beginnings', () => {
+    const ids = ['a', 'b'].map((end) => `resp_${'x'.repeat(120)}${end}`)
+    const names = ids.map((id) => openaiResponses.adapter().answerId?.({ response: { id } }))
+    assert.equal(new Set(names).size, 2)
+    const items = ids.flatMap((id, place) => itemStream.message(id, place, [`I am ${place}`], false))
+    assert.deepEqual(Object.values(textsOf(read(items))), ['I am 0', 'I am 1'])
   })
 
   it('has no number where a gateway gave none, or always the same', () => {
@@ -129,6 +138,42 @@ describe('a gateway’s Responses API events', () => {
       { type: 'response.completed', response: { id } },
     ])
     assert.deepEqual(textsOf(read(told)), { 'message resp_1.1/0': 'resp_1', 'message resp_2.1/0': 'resp_2' })
+  })
+
+  it('may give the items of every answer the same ids', () => {
+    const answer = (text: string): unknown[] => [
+      ...itemStream.message('msg_0', 0, [text], false),
+      { type: 'response.completed', response: {} },
+    ]
+    assert.deepEqual(textsOf(read(['One.', 'Two.'].flatMap(answer))), {
+      'message msg_0/0': 'One.',
+      'message msg_0~1/0': 'Two.',
+    })
+  })
+
+  it('may give a refusal the place of a text', () => {
+    const at = { item_id: 'm', output_index: 0 }
+    const chunks = ['output_text', 'refusal'].map((kind) => ({
+      type: `response.${kind}.delta`,
+      ...at,
+      delta: kind,
+    }))
+    assert.deepEqual(textsOf(read(chunks)), { 'message m/0': 'output_text', 'refusal m/r0': 'refusal' })
+  })
+
+  it('may begin another answer before one ended: what was open ends there', () => {
+    const begun = [
+      ...itemStream.message('m', 0, ['Hel', 'lo']).slice(0, 3),
+      ...itemStream.call('fc', 1, ['{"a']).slice(0, 2),
+    ]
+    const next = { type: 'response.created', response: { id: 'resp_2' } }
+    assert.deepEqual(short(read([...begun, next, ...itemStream.message('n', 0, ['Hi'])])), [
+      'message m/0 "Hel"',
+      'message m/0 "" end',
+      'tool_call {"id":"call_fc","name":"add","input":"{\\"a","incomplete":true}',
+      'message n/0 "Hi"',
+      'message n/0 "" end',
+    ])
   })
 
   it('may end the answer, but not its calls', () => {

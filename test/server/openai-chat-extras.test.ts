@@ -62,11 +62,12 @@ describe('calls in Chat Completions chunks', () => {
     assert.deepEqual(dataOf(drafts, 'tool_call'), [{ id: '', name: 'add', input: { x: 1 } }])
   })
 
-  it('that the stream cut off say so', () => {
+  it('that the stream cut off, or the length of the answer, say so', () => {
     const cut = call({ index: 0, id: 'a', function: { name: 'add', arguments: '{"x' } })
-    assert.deepEqual(dataOf(read([cut]), 'tool_call'), [
-      { id: 'a', name: 'add', input: '{"x', incomplete: true },
-    ])
+    for (const end of [[], [chunk({}, { finish_reason: 'length' })]])
+      assert.deepEqual(dataOf(read([cut, ...end]), 'tool_call'), [
+        { id: 'a', name: 'add', input: '{"x', incomplete: true },
+      ])
   })
 })
 
@@ -130,6 +131,31 @@ describe('what other providers put into Chat Completions chunks', () => {
   })
 })
 
+describe('a chat completion that was not streamed', () => {
+  it('is told all at once', () => {
+    const tool_calls = ['a', 'b'].map((id) => ({
+      id,
+      type: 'function',
+      function: { name: 'add', arguments: '{}' },
+    }))
+    const message = { role: 'assistant', content: 'Hi', reasoning_content: 'Hm', tool_calls }
+    const whole = {
+      id: 'c',
+      object: 'chat.completion',
+      choices: [{ index: 0, message, finish_reason: 'tool_calls' }],
+    }
+    assert.ok(openaiChat.recognises(whole))
+    assert.deepEqual(short(read([whole])), [
+      'thought c/0 "Hm"',
+      'thought c/0 "" end',
+      'message c/1 "Hi"',
+      'tool_call {"id":"a","name":"add","input":{}}',
+      'message c/1 "" end',
+      'tool_call {"id":"b","name":"add","input":{}}',
+    ])
+  })
+})
+
 describe('errors in Chat Completions chunks', () => {
   const told = (chunks: readonly unknown[]): unknown => {
     const reader = openaiChat.adapter()
@@ -162,5 +188,12 @@ describe('errors in Chat Completions chunks', () => {
 
   it('are none where an answer was only too long', () => {
     assert.deepEqual(told([chunk({}, { finish_reason: 'length' })]), { events: [], outcome: null })
+  })
+
+  it('are told where a filter took the answer away', () => {
+    assert.deepEqual(told([chunk({}, { finish_reason: 'content_filter' })]), {
+      events: [],
+      outcome: { status: 'failed', code: 'content_filter' },
+    })
   })
 })

@@ -25,7 +25,7 @@ type Delta = ChatCompletionChunk.Choice.Delta
 type End = ChatCompletionChunk.Choice['finish_reason']
 
 const chunk = (delta: unknown, more: object = {}, index = 0): unknown => ({
-  id: 'chat/1',
+  id: 'chat',
   object: 'chat.completion.chunk',
   choices: [{ index, delta, ...more }],
 })
@@ -110,19 +110,12 @@ describe('Chat Completions chunks', () => {
       chunk({ content: 'lo' }),
       chunk({}, { finish_reason: 'stop' }),
     ])
-    assert.deepEqual(short(drafts), [
-      'message chat_1/0 "Hel"',
-      'message chat_1/0 "lo"',
-      'message chat_1/0 "" end',
-    ])
+    assert.deepEqual(short(drafts), ['message chat/0 "Hel"', 'message chat/0 "lo"', 'message chat/0 "" end'])
     assert.ok(drafts.every(({ event_type }) => event_type === 'llm_chunk'))
   })
 
   it('are ended with the stream when no finish reason came', () => {
-    assert.deepEqual(short(read([chunk({ content: 'a' })])), [
-      'message chat_1/0 "a"',
-      'message chat_1/0 "" end',
-    ])
+    assert.deepEqual(short(read([chunk({ content: 'a' })])), ['message chat/0 "a"', 'message chat/0 "" end'])
   })
 
   it('are ended once when the last delta carries the finish reason', () => {
@@ -131,11 +124,7 @@ describe('Chat Completions chunks', () => {
       chunk({ content: 'b' }, { finish_reason: 'length' }),
       { choices: [] },
     ])
-    assert.deepEqual(short(drafts), [
-      'message chat_1/0 "a"',
-      'message chat_1/0 "b"',
-      'message chat_1/0 "" end',
-    ])
+    assert.deepEqual(short(drafts), ['message chat/0 "a"', 'message chat/0 "b"', 'message chat/0 "" end'])
   })
 
   for (const field of ['reasoning_content', 'reasoning'] as const) {
@@ -146,11 +135,11 @@ describe('Chat Completions chunks', () => {
         chunk({ [field]: null, content: 'Yes' }),
       ])
       assert.deepEqual(short(drafts), [
-        'thought chat_1/0 "Hm"',
-        'thought chat_1/0 "…"',
-        'thought chat_1/0 "" end',
-        'message chat_1/1 "Yes"',
-        'message chat_1/1 "" end',
+        'thought chat/0 "Hm"',
+        'thought chat/0 "…"',
+        'thought chat/0 "" end',
+        'message chat/1 "Yes"',
+        'message chat/1 "" end',
       ])
     })
   }
@@ -159,7 +148,7 @@ describe('Chat Completions chunks', () => {
     const drafts = read([chunk({ reasoning: 'a' }), chunk({ content: 'b' }), chunk({ reasoning: 'c' })])
     assert.deepEqual(
       drafts.filter(({ event_data }) => event_data !== '').map(({ part }) => part),
-      ['chat_1/0', 'chat_1/1', 'chat_1/2'],
+      ['chat/0', 'chat/1', 'chat/2'],
     )
   })
 
@@ -185,7 +174,7 @@ describe('Chat Completions chunks', () => {
       chunk({}, { finish_reason: 'stop' }, 1),
       chunk({ content: 'c' }, { finish_reason: 'stop' }, 0),
     ])
-    assert.deepEqual(textsOf(drafts), { 'message chat_1/0': 'abc', 'message chat_1/1': 'xy' })
+    assert.deepEqual(textsOf(drafts), { 'message chat/0': 'abc', 'message chat/1': 'xy' })
     assert.equal(drafts.filter(({ part_done }) => part_done).length, 2)
   })
 
@@ -217,7 +206,7 @@ describe('Chat Completions chunks', () => {
       chunk({ content: 'a' }),
     ])
     assert.deepEqual(dataOf(drafts, 'provider_chunk'), [{ hello: 1 }])
-    assert.deepEqual(textsOf(drafts), { 'message chat_1/0': 'a' })
+    assert.deepEqual(textsOf(drafts), { 'message chat/0': 'a' })
   })
 
   it('may be anything, and nothing throws', () => {

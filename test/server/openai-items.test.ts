@@ -33,16 +33,23 @@ describe('items of a Responses API answer', () => {
         'tool_result {"id":"fs","name":"file_search","output":null,"is_error":true}',
       ],
     )
+    const error = { type: 'http_error', code: 502, message: 'No.' } as const
     const mcp = {
       type: 'mcp_call',
       id: 'm',
       name: 'ask',
       server_label: 's',
       arguments: '{}',
-      error: 'No.',
+      error,
     } as const
+    const call = 'tool_call {"id":"m","name":"ask","input":{},"server_label":"s"}'
     assert.deepEqual(done(mcp), [
-      'tool_call {"id":"m","name":"ask","input":{},"server_label":"s"}',
+      call,
+      `tool_result {"id":"m","name":"ask","output":${JSON.stringify(error)},"is_error":true}`,
+    ])
+    // As it was told before there were objects for it.
+    assert.deepEqual(done(mcp, { error: 'No.' }), [
+      call,
       'tool_result {"id":"m","name":"ask","output":"No.","is_error":true}',
     ])
   })

@@ -34,7 +34,7 @@ async function sdkReading(chunks: readonly unknown[]): Promise<{ texts: object; 
   for (const item of response.output) {
     if (item.type === 'message')
       for (const [index, part] of item.content.entries())
-        if (part.type === 'refusal') texts[`refusal ${item.id}/${index}`] = part.refusal
+        if (part.type === 'refusal') texts[`refusal ${item.id}/r${index}`] = part.refusal
         else texts[`message ${item.id}/${index}`] = part.text
     if (item.type === 'reasoning') {
       for (const [index, { text }] of item.summary.entries()) texts[`thought ${item.id}/s${index}`] = text
@@ -210,9 +210,20 @@ describe('the end of a Responses API answer', () => {
     })
   })
 
-  it('may come too early, or because somebody asked for it', () => {
-    const cut = ending('incomplete', { incomplete_details: { reason: 'max_output_tokens' } })
-    assert.deepEqual(outcomeOf(cut), { outcome: { status: 'failed', code: 'max_output_tokens' }, events: [] })
+  it('may come too early: with what there is, or because of what there was', () => {
+    for (const reason of ['max_output_tokens', 'max_messages', 'steered'] as const)
+      assert.deepEqual(outcomeOf(ending('incomplete', { incomplete_details: { reason } })), {
+        outcome: null,
+        events: [],
+      })
+    const filtered = ending('incomplete', { incomplete_details: { reason: 'content_filter' } })
+    assert.deepEqual(outcomeOf(filtered), {
+      outcome: { status: 'failed', code: 'content_filter' },
+      events: [],
+    })
+  })
+
+  it('may come because somebody asked for it', () => {
     const stopped = { outcome: { status: 'stopped', code: 'cancelled' }, events: [] }
     assert.deepEqual(outcomeOf(ending('completed', { status: 'cancelled' })), stopped)
     assert.deepEqual(outcomeOf([{ type: 'response.cancelled', response: {} }]), stopped)

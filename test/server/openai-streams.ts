@@ -20,6 +20,7 @@ export function responseOf(id: string, status: NonNullable<Response['status']>):
     id,
     status,
     object: 'response',
+    access_programs: null,
     created_at: 0,
     output_text: '',
     error: null,
@@ -141,7 +142,7 @@ export const itemStream = {
         ...of,
         delta,
       })),
-      { type: 'response.function_call_arguments.done', ...of, name: 'add', arguments: done },
+      { type: 'response.function_call_arguments.done', ...of, arguments: done },
     ]
     return around(output_index, item, inner, { ...item, status: 'completed', arguments: done })
   },

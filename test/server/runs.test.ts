@@ -85,7 +85,9 @@ describe('a stop', () => {
     assert.equal(first.at(-1)!.content_type, 'stopped')
     const texts = first.slice(0, -1).map((r) => JSON.parse(r.event_data) as string)
     assert.equal(texts.join(''), 'abc')
-    // What was said after it is the next answer.
+    assert.deepEqual(await ends(store), ['stopped'])
+    session.message('The next answer.')
+    await session.end()
     assert.deepEqual(await ends(store), ['stopped', 'complete'])
   })
 
@@ -188,6 +190,8 @@ describe('a stop', () => {
     const first = session.signal
     await loomis[0]!.stop(REF.sessionId)
     assert.equal(first.aborted, true)
+    assert.equal(session.signal, first)
+    await session.end()
     assert.equal(session.signal.aborted, false)
   })
 
@@ -262,7 +266,7 @@ describe('a run', () => {
     await viewer.cancel()
   })
 
-  it('whose model has not begun to answer is not interrupted either, and is when its process dies', async () => {
+  it('whose model has not begun to answer is not interrupted either, and leaves no trace when its process dies', async () => {
     const { loomis, clock, store } = processes(2)
     const session = loomis[0]!.session(REF)
     session.user('Where to?')
@@ -271,7 +275,9 @@ describe('a run', () => {
     await clock.advance(120_000)
     assert.deepEqual(await ends(store), [])
     await loomis[0]!.close()
-    assert.deepEqual(await ends(store), ['interrupted'])
+    await clock.advance(120_000)
+    assert.deepEqual(await ends(store), [])
+    assert.equal((await rowsOf(store)).length, 1)
     await viewer.cancel()
   })
 
@@ -311,8 +317,8 @@ describe('a run', () => {
       rows.map((r) => r.content_type),
       ['user', 'message', 'interrupted'],
     )
-    // It takes no number from the chunks of a producer that takes the run up again.
-    assert.deepEqual([rows[2]!.n, rows[2]!.i], [1, 1])
+    // It takes no place from a producer that takes the run up again.
+    assert.deepEqual([rows[2]!.n, rows[2]!.i], [1, -1])
   })
 
   it('that was interrupted goes on when its stream is fed again, and ends well', async () => {

@@ -120,7 +120,11 @@ describe('a session', () => {
       session.message('c')
       await session.end()
       await world.loomi.session(REF).close()
-      assert.deepEqual(await kinds(), ['llm_chunk:message', 'session_complete:session_complete'])
+      assert.deepEqual(await kinds(), [
+        'llm_chunk:message',
+        'run_end:complete',
+        'session_complete:session_complete',
+      ])
       assert.equal(session.refused?.code, 'session_closed')
       assert.deepEqual(
         world.reports.map(({ error }) => error.code),
@@ -139,7 +143,7 @@ describe('a session', () => {
       const rows = await rowsOf(world.store)
       assert.deepEqual(
         rows.map(({ event_data }) => JSON.parse(event_data) as unknown),
-        ['a', 'b', null],
+        ['a', 'b', { status: 'complete' }, null],
       )
     })
   })

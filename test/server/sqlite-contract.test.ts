@@ -1,5 +1,6 @@
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { type ContractSubject, storeContract } from './store-contract.ts'
+import { pruneContract } from './store-contract-prune.ts'
 import { runsContract } from './store-contract-runs.ts'
 import { tempFolder } from './support.ts'
 
@@ -11,7 +12,7 @@ const inFile = async (): Promise<ContractSubject> => {
   return { store: openSqlite(file), reopen: async () => openSqlite(file), remove }
 }
 
-for (const contract of [storeContract, runsContract]) {
+for (const contract of [storeContract, runsContract, pruneContract]) {
   contract('SQLite in memory', { shared: false }, inMemory)
   contract('SQLite in a file', { shared: true }, inFile)
 }

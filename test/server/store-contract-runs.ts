@@ -69,6 +69,13 @@ export function runsContract(
         assert.ok((await store.append(ref, [newEvent(1, { run_id: 'run-2' })])).ok)
       })
 
+      it('leaves those runs alone that are named', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })])
+        assert.equal(await store.endRuns('stopped', { ...ref, except: [run(ref, 'b')] }, AT), 1)
+        assert.deepEqual(await ends(ref), ['a/1.1 stopped'])
+      })
+
       it('leaves runs alone that have ended, sessions of others, and what users said', async () => {
         const [ref, other] = [fresh(), fresh()]
         await store.append(ref, [newEvent(1), end('complete')])
@@ -127,10 +134,10 @@ export function runsContract(
         assert.deepEqual(await ends(gone), [])
         await sweep(NOW + 30_000)
         await sweep(NOW + 30_000)
-        assert.deepEqual(await ends(gone), ['run-1/2.1 interrupted'])
+        assert.deepEqual(await ends(gone), ['run-1/2.-1 interrupted'])
         assert.deepEqual(await ends(alive), [])
         await sweep(NOW + 60_000)
-        assert.deepEqual(await ends(alive), ['run-1/2.1 interrupted'])
+        assert.deepEqual(await ends(alive), ['run-1/2.-1 interrupted'])
       })
 
       it('is renewed by an append, and is of no more use after the end', async () => {
@@ -151,6 +158,26 @@ export function runsContract(
         assert.deepEqual(await ends(ref), [])
       })
 
+      it('that lapsed takes no place from its producer, who may live: what it adds to its newest chunk is kept', async () => {
+        const ref = fresh()
+        await store.append(ref, newEvents(1, 2), NOW + 1000)
+        await sweep(NOW + 1000)
+        const last = newEvent(2, { i: 1, event_type: 'run_end', content_type: 'complete' })
+        const result = await store.append(ref, [last], NOW + 9000)
+        assert.ok(result.ok)
+        assert.deepEqual(result.added.map(keyOf), ['run-1/2.1'])
+        assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted', 'run-1/2.1 complete'])
+      })
+
+      it('that lapsed is forgotten when its run has no event', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1, { run_id: 'user', event_type: 'user_message' })])
+        await store.leaseRuns([run(ref)], NOW + 1)
+        await sweep(NOW + 1)
+        assert.deepEqual(await ends(ref), [])
+        assert.equal(await stop(ref), 0)
+      })
+
       it('that lapsed is no fence: the run goes on, and can be interrupted again', async () => {
         const ref = fresh()
         await store.append(ref, newEvents(1, 2), NOW + 1000)
@@ -159,9 +186,9 @@ export function runsContract(
         assert.ok(result.ok)
         assert.deepEqual(result.added.map(keyOf), ['run-1/3'])
         await sweep(NOW + 2000)
-        assert.deepEqual(await ends(ref), ['run-1/2.1 interrupted'])
+        assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted'])
         await sweep(NOW + 9000)
-        assert.deepEqual(await ends(ref), ['run-1/2.1 interrupted', 'run-1/3.1 interrupted'])
+        assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted', 'run-1/3.-2 interrupted'])
       })
 
       it('opens an interrupted run again, and one that was stopped or ended well never', async () => {
@@ -175,7 +202,7 @@ export function runsContract(
         await stop(ref)
         await store.leaseRuns([run(ref, 'a')], NOW + 2000)
         await sweep(NOW + 10_000)
-        assert.deepEqual(await ends(ref), ['b/1.1 complete', 'a/1.1 interrupted', 'a/1.2 stopped'])
+        assert.deepEqual(await ends(ref), ['b/1.1 complete', 'a/1.-1 interrupted', 'a/1.1 stopped'])
       })
 
       it('of a run in somebody else’s session is not taken', async () => {
@@ -192,21 +219,21 @@ export function runsContract(
         await store.leaseRuns([run(ref, 'none'), run(ref, 'kept')], NOW + 1)
         await store.releaseRuns([run(ref, 'none'), run(ref, 'kept')])
         await sweep(NOW + 1)
-        assert.deepEqual(await ends(ref), ['kept/1.1 interrupted'])
+        assert.deepEqual(await ends(ref), ['kept/1.-1 interrupted'])
       })
 
       it('ends certain runs when it is asked for them', async () => {
         const ref = fresh()
         await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], NOW + 1e9)
         await store.endRuns('interrupted', { runs: [run(ref, 'b'), run(fresh(), 'c')] }, AT)
-        assert.deepEqual(await ends(ref), ['b/1.1 interrupted'])
+        assert.deepEqual(await ends(ref), ['b/1.-1 interrupted'])
       })
 
       it('of very many runs that lapsed at once is swept whole', async () => {
         const refs = Array.from({ length: 250 }, () => fresh())
         await Promise.all(refs.map((ref) => store.append(ref, [newEvent(1)], NOW - 1e6)))
         assert.ok((await sweep(NOW - 1e6)) >= 250)
-        assert.deepEqual(await ends(refs[249]!), ['run-1/1.1 interrupted'])
+        assert.deepEqual(await ends(refs[249]!), ['run-1/1.-1 interrupted'])
       })
 
       if (shared)
@@ -218,7 +245,7 @@ export function runsContract(
             one.endRuns('interrupted', { lapsedAt: NOW + 1000 }, AT),
           )
           await Promise.all(sweeps)
-          assert.deepEqual(await ends(ref), ['run-1/2.1 interrupted'])
+          assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted'])
           await Promise.all(others.map((other) => other.close()))
         })
     })

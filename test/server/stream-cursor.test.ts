@@ -231,6 +231,91 @@ describe('GET /stream/{session_id}', { timeout: 60_000 }, () => {
       })
     }
 
+    /** What a client holds, and what first tells it that this is not to be had. Each log has five rows in the end. */
+    const answers: [string, () => Promise<string>, object][] = [
+      ['malformed', async () => `${epoch}-2`, { type: 'reset', reason: 'malformed' }],
+      [
+        'with a seq that no number holds',
+        async () => `${epoch}-9999999999999999-abcdef`,
+        { type: 'reset', reason: 'malformed' },
+      ],
+      ['beyond the end', async () => at(6), { type: 'reset', reason: 'beyond_end' }],
+      [
+        'of another session of the same user',
+        async () => {
+          const other = await store.append({ ...REF, sessionId: 'other' }, newEvents(1, 5))
+          assert.ok(other.ok)
+          return formatCursor(other.head.epoch, 2, 'run-1/2')
+        },
+        { type: 'reset', reason: 'epoch' },
+      ],
+      [
+        'of a log that was lost and begun again',
+        async () => {
+          const old = at(2)
+          await store.deleteSessions(REF)
+          await append(1, 5)
+          return old
+        },
+        { type: 'reset', reason: 'epoch' },
+      ],
+      [
+        // The same log up to row 2, and then other rows, more than there were.
+        'of a log whose older copy has grown past it',
+        async () => formatCursor(epoch, 4, 'run-lost/1'),
+        { type: 'reset', reason: 'tag' },
+      ],
+      [
+        'of a pruned row',
+        async () => {
+          await store.prune({ maxEventsPerSession: 2 }, 500)
+          return at(1)
+        },
+        { type: 'gap', from: 2, to: 3 },
+      ],
+      [
+        'of the beginning, which was pruned',
+        async () => {
+          await store.prune({ maxEventsPerSession: 1 }, 500)
+          return `${epoch}-0`
+        },
+        { type: 'gap', from: 1, to: 4 },
+      ],
+    ]
+    for (const [name, cursor, answer] of answers) {
+      for (const query of ['', '&follow=0', '&merge=1', '&follow=0&merge=1&pace=0']) {
+        it(`(${name}) says so in its first frames, and what is left follows${query && `, with ${query}`}`, async () => {
+          await append(1, 5)
+          const after = encodeURIComponent(await cursor())
+          // The clock stands still: nothing but the one request brings the answer.
+          const stream = await openStream(world.loomi, { query: `after=${after}${query}` })
+          const messages = await stream.through('replay_complete')
+          const told = messages.filter(({ frame }) => frame.type === 'reset' || frame.type === 'gap')
+          assert.deepEqual(
+            told.map(({ frame }) => frame),
+            [answer],
+          )
+          assert.ok(messages.indexOf(told[0]!) <= 1)
+          if (told[0]!.frame.type === 'reset') assert.equal(told[0]!.id, `${epoch}-0`)
+          const first = told[0]!.frame.type === 'gap' ? told[0]!.frame.to + 1 : 1
+          assert.deepEqual(
+            seqsOf(messages),
+            [1, 2, 3, 4, 5].filter((seq) => seq >= first),
+          )
+          if (query.includes('follow=0')) assert.equal(await stream.next(), null)
+          else await stream.cancel()
+        })
+      }
+    }
+
+    it('(of a row that was pruned, and of no row before) can’t be told apart: what is left follows the gap', async () => {
+      await append(1, 5)
+      await store.prune({ maxEventsPerSession: 2 }, 500)
+      const stream = await openStream(world.loomi, { query: `after=${formatCursor(epoch, 2, 'run-lost/2')}` })
+      const messages = await stream.through('replay_complete')
+      assert.deepEqual(typesOf(messages), ['replay_start', 'gap', 'event', 'event', 'replay_complete'])
+    })
+
     it('still counts only what was missed', async () => {
       await append(1, 3)
       const stream = await openStream(world.loomi, { query: `after=nonsense&seen=${at(2)}` })

@@ -169,7 +169,7 @@ describe('GET /stream/{session_id} of a log', { timeout: 60_000 }, () => {
       await stream.next()
       session.message('a')
       void session.close()
-      assert.deepEqual(typesOf(await stream.rest()), ['event', 'session_complete'])
+      assert.deepEqual(typesOf(await stream.rest()), ['event', 'event', 'session_complete'])
     })
   })
 

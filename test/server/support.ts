@@ -142,6 +142,8 @@ export function storeWith(store: Store, methods: Partial<Store>): Store {
     endRuns: (status, choice, createdAt) => store.endRuns(status, choice, createdAt),
     loadPresence: (ref) => store.loadPresence(ref),
     savePresence: (rows) => store.savePresence(rows),
+    prune: (retention, limit, from) => store.prune(retention, limit, from),
+    deleteSessions: (choice) => store.deleteSessions(choice),
     watch: (changed) => store.watch(changed),
     close: () => store.close(),
     ...methods,

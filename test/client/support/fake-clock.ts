@@ -47,6 +47,11 @@ export class FakeClock implements Clock {
     await settle()
   }
 
+  /** The device sleeps: time passes and no timer fires, until the next {@link FakeClock.advance}. */
+  jump(ms: number): void {
+    this.#now += ms
+  }
+
   /** Turns on from timer to timer until the condition holds; fails when that takes more than `withinMs`. */
   async runUntil(holds: () => boolean, withinMs = 30_000): Promise<void> {
     const end = this.#now + withinMs

@@ -36,6 +36,10 @@ const encoder = new TextEncoder()
 /** One session of one user. */
 export class ModelServer {
   epoch = 'e1'
+  /** The word of the process: another one has forgotten what was unconfirmed. */
+  boot = 'b'
+  /** Events that the store has not confirmed, in order. */
+  unconfirmed: LoomiEvent[] = []
   rows: LoomiEvent[] = []
   readonly asked: Asked[] = []
   /** Rows up to this seq are gone. */
@@ -52,6 +56,7 @@ export class ModelServer {
   merges = true
   readonly held = new Set<Held>()
   readonly #watchers = new Set<() => void>()
+  readonly #followers = new Set<Held>()
 
   /** The `fetch` of a client of this server. */
   readonly fetch: typeof fetch = async (input, init) => {
@@ -78,6 +83,27 @@ export class ModelServer {
     for (const wake of this.#watchers) wake()
   }
 
+  /** Shows events that the store has not confirmed to whoever watches. */
+  showUnconfirmed(...events: Partial<LoomiEvent>[]): void {
+    for (const event of events) {
+      const given = makeEvent(this.rows.length + this.unconfirmed.length + 1, event)
+      this.unconfirmed.push(given)
+      for (const held of this.#followers) held.write(provisionalFrame(given))
+    }
+  }
+
+  /** The store takes the first of them. */
+  confirm(count = this.unconfirmed.length): void {
+    this.append(...this.unconfirmed.splice(0, count))
+  }
+
+  /** The process dies, and what the store has not confirmed is lost with it. */
+  restart(boot = `${this.boot}+`): void {
+    this.boot = boot
+    this.unconfirmed = []
+    this.cutAll()
+  }
+
   /** Breaks all connections. */
   cutAll(): void {
     for (const held of this.held) held.cut()
@@ -86,6 +112,7 @@ export class ModelServer {
   stream({ url, headers }: Asked, signal: AbortSignal | null | undefined): Response {
     const { response, held } = hold(signal, this.cutAfter(), this.pieceBytes, () => {
       this.held.delete(held)
+      this.#followers.delete(held)
       this.#watchers.delete(pump)
     })
     this.held.add(held)
@@ -98,11 +125,19 @@ export class ModelServer {
     const missed = Math.max(0, to - Math.max(seq, seen))
     const at = this.rows.length === 0 && seq === 0 ? null : this.cursor(seq)
     if (missed === 0)
-      held.write(frame({ type: 'no_replay', cursor: at, seen, count: to - seq, boot: 'b' }, at))
+      held.write(frame({ type: 'no_replay', cursor: at, seen, count: to - seq, boot: this.boot }, at))
     else
       held.write(
         frame(
-          { type: 'replay_start', reason: 'cursor_behind', count: to - seq, missed, seen, to, boot: 'b' },
+          {
+            type: 'replay_start',
+            reason: 'cursor_behind',
+            count: to - seq,
+            missed,
+            seen,
+            to,
+            boot: this.boot,
+          },
           at,
         ),
       )
@@ -134,6 +169,10 @@ export class ModelServer {
     this.#watchers.add(pump)
     pump()
     if (query.get('follow') === '0') held.end()
+    else {
+      this.#followers.add(held)
+      held.write(this.unconfirmed.map(provisionalFrame).join(''))
+    }
     return response
   }
 
@@ -180,6 +219,11 @@ export function makeEvent(seq: number, event: Partial<LoomiEvent> = {}): LoomiEv
 /** One frame as text. */
 export function frame(value: Frame | { readonly type: string }, id: Cursor | null): string {
   return `${id === null ? '' : `id: ${id}\n`}data: ${JSON.stringify(value)}\n\n`
+}
+
+/** The frame of an event that is not stored. */
+export function provisionalFrame(event: LoomiEvent): string {
+  return frame({ ...event, type: 'event', provisional: true }, null)
 }
 
 /** A streaming answer and the hand that holds it; `onEnd` once it is over, by whomever. */

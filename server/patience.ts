@@ -1,0 +1,136 @@
+/**
+ * Patience: how one stream waits, for news or for a store that does not answer. Whatever it waits for, events that the
+ * store has not confirmed reach its reader meanwhile.
+ *
+ * @module
+ */
+import { type Clock, sleep } from './clock.ts'
+import type { Log, Watch } from './log.ts'
+import type { SessionRef } from './store.ts'
+import type { OpenStream } from './streams.ts'
+
+const RETRY_STORE_MS = 1000
+/** A store that answers within this time may still put rows before what is unconfirmed. */
+const MOMENT_MS = 50
+/** Without `follow` the client asks again by itself, so the store is not tried for ever. */
+export const TRIES_WITHOUT_FOLLOW = 3
+
+/** What a stream waits with. */
+export interface PatienceDeps {
+  readonly log: Log
+  readonly clock: Clock
+  readonly onError: (error: unknown) => void
+}
+
+/** One stream's waiting; see the module. */
+export class Patience {
+  readonly #stream: OpenStream
+  readonly #ref: SessionRef
+  readonly #follow: boolean
+  readonly #deps: PatienceDeps
+  readonly #watch: Watch
+  readonly #discards: number
+  /** One at a time: a wake-up must not be spent on somebody who has stopped listening. */
+  #woken: Promise<void> | null = null
+  #isOpen = false
+  #shown = 0
+  #hasShown = false
+
+  constructor(stream: OpenStream, ref: SessionRef, follow: boolean, deps: PatienceDeps, watch: Watch) {
+    this.#stream = stream
+    this.#ref = ref
+    this.#follow = follow
+    this.#deps = deps
+    this.#watch = watch
+    this.#discards = deps.log.unconfirmed.discards(ref)
+  }
+
+  /** The reader has left, or has to come again. */
+  get isGone(): boolean {
+    return this.#stream.sink.closed.aborted
+  }
+
+  /** The reader has got events that the store had not confirmed, and knows them by their keys. */
+  get hasShownUnconfirmed(): boolean {
+    return this.#hasShown
+  }
+
+  /** The first frame is written: what is unconfirmed may follow. */
+  open(): void {
+    this.#isOpen = true
+  }
+
+  /** Waits for the next wake-up, or `ms` milliseconds. */
+  async rest(ms?: number): Promise<void> {
+    await this.#show()
+    if (this.isGone) return
+    if (ms === undefined) return this.#wakeUp()
+    const enough = new AbortController()
+    await Promise.race([this.#wakeUp(), sleep(this.#deps.clock, ms, enough.signal)])
+    enough.abort()
+  }
+
+  /** Asks the store until it answers; undefined when the reader left first, or asked for no more than the present. */
+  async ask<T>(work: () => Promise<T>): Promise<T | undefined> {
+    for (let tries = 1; !this.isGone; tries++) {
+      try {
+        return await this.#meanwhile(work())
+      } catch (error) {
+        this.#deps.onError(error)
+        if (!this.#follow && tries >= TRIES_WITHOUT_FOLLOW) return undefined
+        await this.pause()
+      }
+    }
+    return undefined
+  }
+
+  /** Waits before the store is tried again. */
+  async pause(): Promise<void> {
+    const { clock } = this.#deps
+    const end = clock.now() + RETRY_STORE_MS
+    while (!this.isGone && clock.now() < end) await this.rest(end - clock.now())
+  }
+
+  async #meanwhile<T>(answer: Promise<T>): Promise<T | undefined> {
+    let isThere = false
+    const arrived = answer.then(
+      () => void (isThere = true),
+      () => void (isThere = true),
+    )
+    for (;;) {
+      const moment = new AbortController()
+      const { clock } = this.#deps
+      const waits = [arrived, this.#wakeUp()]
+      if (this.#hasMore) waits.push(sleep(clock, MOMENT_MS, moment.signal))
+      await Promise.race(waits)
+      moment.abort()
+      if (isThere) return answer
+      if (this.isGone) return undefined
+      await this.#show()
+    }
+  }
+
+  get #hasMore(): boolean {
+    return (
+      this.#isOpen &&
+      this.#follow &&
+      this.#deps.log.unconfirmed.after(this.#ref, this.#shown).frames.length > 0
+    )
+  }
+
+  #wakeUp(): Promise<void> {
+    this.#woken ??= this.#watch.next().then(() => void (this.#woken = null))
+    return this.#woken
+  }
+
+  async #show(): Promise<void> {
+    if (!this.#isOpen || !this.#follow || this.isGone) return
+    const { log } = this.#deps
+    const { frames, last } = log.unconfirmed.after(this.#ref, this.#shown)
+    this.#shown = last
+    if (frames.length > 0) this.#hasShown = true
+    for (const bytes of frames) await this.#stream.write(bytes)
+    // Another boot at the next opening tells the reader that what it has will never be confirmed.
+    if (this.#hasShown && log.unconfirmed.discards(this.#ref) !== this.#discards) this.#stream.sink.end()
+  }
+}

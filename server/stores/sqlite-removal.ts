@@ -1,0 +1,133 @@
+/**
+ * What leaves the embedded store: old rows, and whole sessions.
+ *
+ * @module
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Pruned, Retention, SessionChoice, SessionRef } from '../store.ts'
+
+/** Looking at a session takes some microseconds, and everything else waits meanwhile. */
+const SESSIONS_AT_ONCE = 500
+const ROWS_AT_ONCE = 500
+
+const SQL = {
+  sessions: `select s.session_id, s.epoch, s.head, e.seq, e.stored_at from loomi_sessions s
+    left join loomi_stream_events e on e.session_id = s.session_id
+    and e.seq = (select min(seq) from loomi_stream_events where session_id = s.session_id)
+    where s.session_id > ? order by s.session_id limit ?`,
+  oldest: `select seq, stored_at from loomi_stream_events where session_id = ? order by seq limit ?`,
+  // The epoch is asked again, because the session may have been deleted and begun anew since it was looked at.
+  prune: `delete from loomi_stream_events where session_id = ? and seq <= ?
+    and exists (select 1 from loomi_sessions s where s.session_id = loomi_stream_events.session_id and s.epoch = ?)`,
+  sessionsOf: 'select session_id, user_id from loomi_sessions where user_id = ?',
+  session: 'select session_id, user_id from loomi_sessions where session_id = ?',
+  deleteRows: `delete from loomi_stream_events where session_id = ?1 and seq <=
+    (select max(seq) from (select seq from loomi_stream_events where session_id = ?1 order by seq limit ?2))`,
+  deleteSession: 'delete from loomi_sessions where session_id = ?',
+  deleteRuns: 'delete from loomi_runs where session_id = ?',
+  deleteHeartbeats: 'delete from loomi_heartbeats where session_id = ?',
+  deleteRunsOf: 'delete from loomi_runs where user_id = ?',
+  deleteHeartbeatsOf: 'delete from loomi_heartbeats where user_id = ?',
+} as const
+
+type MayGo = (row: Record<string, unknown>, head: number) => boolean
+
+/** Rows of one session that may go. */
+export interface Cut {
+  readonly sessionId: string
+  readonly epoch: string
+  /** The last of them. */
+  readonly seq: number
+}
+
+/** Looks for what may go, and takes it out; see the module. For what it takes out the caller holds a transaction. */
+export class SqliteRemoval {
+  readonly #sql: Record<keyof typeof SQL, StatementSync>
+  readonly #now: () => number
+
+  constructor(db: DatabaseSync, now: () => number) {
+    this.#now = now
+    this.#sql = Object.fromEntries(
+      Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
+    ) as Record<keyof typeof SQL, StatementSync>
+  }
+
+  /** What retention lets go of in the next sessions after `from`, at most `limit` rows, and where to go on. */
+  cuts(
+    retention: Retention,
+    limit: number,
+    from: string | null,
+  ): { readonly cuts: readonly Cut[]; readonly next: Pruned['next'] } {
+    const cuts: Cut[] = []
+    let left = limit
+    let looked = from ?? ''
+    const sessions = this.#sql.sessions.all(looked, SESSIONS_AT_ONCE)
+    const mayGo = this.#test(retention)
+    for (const row of sessions) {
+      const [sessionId, epoch, head] = [String(row['session_id']), String(row['epoch']), Number(row['head'])]
+      // Most sessions have nothing to lose, which their oldest row tells.
+      if (row['seq'] !== null && mayGo(row, head)) {
+        const rows = this.#oldRows(sessionId, head, mayGo, left)
+        if (rows.length > 0) cuts.push({ sessionId, epoch, seq: rows.at(-1)! })
+        left -= rows.length
+        // This one may have more to lose: it comes again.
+        if (left === 0) return { cuts, next: looked }
+      }
+      looked = sessionId
+    }
+    return { cuts, next: sessions.length < SESSIONS_AT_ONCE ? null : looked }
+  }
+
+  /** Takes rows out; resolves with their number. */
+  prune(cuts: readonly Cut[]): number {
+    return cuts.reduce(
+      (sum, { sessionId, epoch, seq }) => sum + Number(this.#sql.prune.run(sessionId, seq, epoch).changes),
+      0,
+    )
+  }
+
+  /** The sessions of a choice. */
+  sessions(choice: SessionChoice): SessionRef[] {
+    const rows =
+      'userId' in choice ? this.#sql.sessionsOf.all(choice.userId) : this.#sql.session.all(choice.sessionId)
+    return rows.map((row) => ({ sessionId: String(row['session_id']), userId: String(row['user_id']) }))
+  }
+
+  /** Takes out a session's oldest rows, and with the last of them all else that is known of it; true when it is gone. */
+  deleteSome(sessionId: string): boolean {
+    const { changes } = this.#sql.deleteRows.run(sessionId, ROWS_AT_ONCE)
+    if (Number(changes) === ROWS_AT_ONCE) return false
+    this.#sql.deleteSession.run(sessionId)
+    this.#forget(sessionId)
+    return true
+  }
+
+  /** Takes out what is known of a choice without a log: presence, and runs that never had an event. */
+  forget(choice: SessionChoice): void {
+    if ('sessionId' in choice) return this.#forget(choice.sessionId)
+    this.#sql.deleteRunsOf.run(choice.userId)
+    this.#sql.deleteHeartbeatsOf.run(choice.userId)
+  }
+
+  #forget(sessionId: string): void {
+    this.#sql.deleteRuns.run(sessionId)
+    this.#sql.deleteHeartbeats.run(sessionId)
+  }
+
+  /** Whether a row may go when no older one stays. */
+  #test({ maxAgeMs = Infinity, maxEventsPerSession = Infinity }: Retention): MayGo {
+    const oldEnough = this.#now() - maxAgeMs
+    return ({ seq, stored_at }, head) =>
+      Number(seq) < head && (Number(seq) <= head - maxEventsPerSession || Number(stored_at) <= oldEnough)
+  }
+
+  /** The seqs of a session's oldest rows that may go, at most `limit`. */
+  #oldRows(sessionId: string, head: number, mayGo: MayGo, limit: number): number[] {
+    const seqs: number[] = []
+    for (const row of this.#sql.oldest.iterate(sessionId, limit)) {
+      if (!mayGo(row, head)) break
+      seqs.push(Number(row['seq']))
+    }
+    return seqs
+  }
+}

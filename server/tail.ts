@@ -1,0 +1,57 @@
+/**
+ * The tail: the newest rows of one session, framed once for all who watch it. It has no hole.
+ *
+ * @module
+ */
+import type { EncodedRow } from './frames.ts'
+
+const MAX_ROWS = 256
+const MAX_BYTES = 512 * 1024
+
+/** The newest rows; see the module. */
+export class Tail {
+  #rows: EncodedRow[] = []
+  #bytes = 0
+
+  /** The rows, the newest last. */
+  get rows(): readonly EncodedRow[] {
+    return this.#rows
+  }
+
+  /** Seq of the newest row, 0 without one. */
+  get end(): number {
+    return this.#rows.at(-1)?.row.seq ?? 0
+  }
+
+  /** The row of a seq, if it is here. */
+  at(seq: number): EncodedRow | undefined {
+    const first = this.#rows[0]
+    return first && this.#rows[seq - first.row.seq]
+  }
+
+  /** The rows after a seq; null when the tail does not reach back so far. */
+  after(seq: number): readonly EncodedRow[] | null {
+    const first = this.#rows[0]
+    if (!first || seq + 1 < first.row.seq || seq > this.end) return null
+    return this.#rows.slice(seq + 1 - first.row.seq)
+  }
+
+  /** Adds newer rows; the oldest make room. Rows that leave a hole begin a new tail. */
+  extend(rows: readonly EncodedRow[]): void {
+    for (const row of rows) {
+      if (row.row.seq <= this.end) continue
+      if (this.end > 0 && row.row.seq !== this.end + 1) this.clear()
+      this.#rows.push(row)
+      this.#bytes += row.bytes.length
+    }
+    let drop = 0
+    while (this.#rows.length - drop > MAX_ROWS || this.#bytes > MAX_BYTES)
+      this.#bytes -= this.#rows[drop++]!.bytes.length
+    if (drop > 0) this.#rows.splice(0, drop)
+  }
+
+  clear(): void {
+    this.#rows = []
+    this.#bytes = 0
+  }
+}
