@@ -17,6 +17,8 @@ import { build, filesIn, install, node, root, run } from './project.mjs'
 
 const SUITES = {
   server: { by: 'node' },
+  // Server, client and network of a thousand seeds on a clock of their own.
+  sim: { by: 'node' },
   tooling: { by: 'node' },
   // Only some of them drive a browser; those skip themselves where there is none.
   docs: { by: 'node', uses: 'chromium' },

@@ -87,7 +87,7 @@ export class Log {
     const entry = this.#entries.get(nameOf(ref))
     if (!result.ok || !entry) return result
     // Nobody appends below the head, unless the log was replaced by an older copy of itself.
-    if ((result.added[0]?.seq ?? Infinity) <= (entry.head?.head ?? 0)) forget(entry)
+    if ((result.added[0]?.seq ?? Infinity) <= (entry.head?.head ?? 0)) this.#forget(entry)
     // Also when nothing was added: the answer to an earlier try may have been lost on its way.
     if (this.#learn(entry, result.head))
       entry.tail.extend(result.added.map((row) => encodeRow(row, result.head.epoch)))
@@ -115,7 +115,7 @@ export class Log {
       read = this.#readStore(ref, after, tag)
         .then((read) => {
           if (!read) return null
-          if (read.page.isReplaced) forget(entry)
+          if (read.page.isReplaced) this.#forget(entry)
           this.#learn(entry, read.head)
           this.#learnPage(entry, read.page)
           return read.page
@@ -208,10 +208,20 @@ export class Log {
   /** Takes note of a head; whether it is news. Whoever brought it, all who watch are woken: nobody else will tell them. */
   #learn(entry: Entry, head: SessionHead): boolean {
     if (!isNews(entry, head)) return false
-    if (entry.head?.epoch !== head.epoch) entry.tail.clear()
+    if (entry.head && entry.head.epoch !== head.epoch) this.#forget(entry)
     entry.head = head
     wakeAll(entry)
     return true
+  }
+
+  /**
+   * What is remembered of a log is not to be trusted any more. Nor is what viewers wait for to be confirmed: it may have
+   * been, in the log that is gone.
+   */
+  #forget(entry: Entry): void {
+    entry.head = null
+    entry.tail.clear()
+    this.unconfirmed.discard(entry.ref)
   }
 
   /** Asks the heads of all watched sessions in one statement and wakes those whose head moved. */
@@ -225,13 +235,13 @@ export class Log {
       if (!head) {
         // Deleted by another process.
         if (before && entry.head === before) {
-          forget(entry)
+          this.#forget(entry)
           wakeAll(entry)
         }
         continue
       }
       // Lower than it was when we asked: an older copy of the log has taken its place.
-      if (before && before.epoch === head.epoch && head.head < before.head) forget(entry)
+      if (before && before.epoch === head.epoch && head.head < before.head) this.#forget(entry)
       this.#learn(entry, head)
     }
   }
@@ -245,12 +255,6 @@ function wakeAll(entry: Entry): void {
   // Who is woken asks anew: a read from before this may lack the very row that it wakes for.
   entry.reads.clear()
   for (const wake of entry.watchers) wake()
-}
-
-/** What is remembered of a log is not to be trusted any more. */
-function forget(entry: Entry): void {
-  entry.head = null
-  entry.tail.clear()
 }
 
 function fromTail({ head, tail }: Entry, after: number, tag: string | null): Page | null {

@@ -32,6 +32,8 @@ export class Patience {
   readonly #discards: number
   /** One at a time: a wake-up must not be spent on somebody who has stopped listening. */
   #woken: Promise<void> | null = null
+  /** A wake-up came since the store was last asked: its answer may be from before that. */
+  #hasNews = false
   #isOpen = false
   #shown = 0
   #hasShown = false
@@ -64,7 +66,10 @@ export class Patience {
   async rest(ms?: number): Promise<void> {
     await this.#show()
     if (this.isGone) return
-    if (ms === undefined) return this.#wakeUp()
+    if (ms === undefined) {
+      if (!this.#hasNews) await this.#wakeUp()
+      return
+    }
     const enough = new AbortController()
     await Promise.race([this.#wakeUp(), sleep(this.#deps.clock, ms, enough.signal)])
     enough.abort()
@@ -74,6 +79,7 @@ export class Patience {
   async ask<T>(work: () => Promise<T>): Promise<T | undefined> {
     for (let tries = 1; !this.isGone; tries++) {
       try {
+        this.#hasNews = false
         return await this.#meanwhile(work())
       } catch (error) {
         this.#deps.onError(error)
@@ -119,7 +125,10 @@ export class Patience {
   }
 
   #wakeUp(): Promise<void> {
-    this.#woken ??= this.#watch.next().then(() => void (this.#woken = null))
+    this.#woken ??= this.#watch.next().then(() => {
+      this.#woken = null
+      this.#hasNews = true
+    })
     return this.#woken
   }
 

@@ -185,7 +185,7 @@ export function batchesOf(groups: readonly Group[], size = BATCH_GROUPS): Group[
 }
 
 /** What of an event comes after a place. Of a text that stands for several numbers, one for each character, the rest. */
-function cut(event: Outgoing, high: RunPlace, isWhole: boolean): Outgoing[] {
+export function cut(event: Outgoing, high: RunPlace, isWhole = false): Outgoing[] {
   if (!comesAfter(event, high)) return []
   const passed = high.n - event.first_n + 1
   if (passed <= 0 || event.n === event.first_n) return [event]

@@ -11,8 +11,8 @@
 import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
-import { batchesOf, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
-import { comesAfter, type NewEvent, type RunPlace, type SessionRef, type Store } from './store.ts'
+import { batchesOf, cut, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
+import { type NewEvent, type RunPlace, type SessionRef, type Store } from './store.ts'
 
 const COALESCE_MS = 40
 const RETRY_MIN_MS = 50
@@ -87,14 +87,14 @@ export class SessionWriter {
   }
 
   /** Takes the events of one input chunk. They are never parted. */
-  push(events: readonly Outgoing[]): void {
-    const { run_id } = events[0]!
-    const last = events.at(-1)!
-    if (this.#highs.has(run_id)) {
-      const taken = this.#taken.get(run_id)
-      if (taken && !comesAfter(last, taken)) return
-      this.#taken.set(run_id, { n: last.n, i: last.i })
-    }
+  push(pushed: readonly Outgoing[]): void {
+    const { run_id } = pushed[0]!
+    const last = pushed.at(-1)!
+    const taken = this.#taken.get(run_id)
+    // Two who feed one text may part it otherwise.
+    const events = taken ? pushed.flatMap((event) => cut(event, taken)) : pushed
+    if (events.length === 0) return
+    if (this.#highs.has(run_id)) this.#taken.set(run_id, { n: last.n, i: last.i })
     if (this.#deps.isClosed()) return this.#refuse('closed')
     if (this.#closing)
       return last.event_type === 'session_complete' ? undefined : this.#refuse('session_closed')

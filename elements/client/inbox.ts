@@ -32,6 +32,11 @@ export class Inbox {
     this.#frames = this.#frames.filter((heard) => !isFetchable(heard) || ++dropped > excess)
   }
 
+  /** A request for what there is begins: it brings what lies here, unless that is of a log that is gone by now. */
+  beginCatchUp(): void {
+    this.#frames = this.#frames.filter((heard) => !isFetchable(heard))
+  }
+
   clear(): void {
     this.#frames = []
   }

@@ -134,7 +134,11 @@ export class Supply {
       {
         prepare: this.#host.prepare,
         renews: this.#host.renews,
-        begin: (quiet) => mine() && this.#view.begin(quiet),
+        begin: (quiet) => {
+          if (!mine()) return
+          if (this.#follows) this.#inbox.beginCatchUp()
+          this.#view.begin(quiet)
+        },
         heard: (frames, quiet) =>
           mine() && mode === 'stream' && this.#tabs?.send({ type: 'frames', frames, quiet }),
         receive: (batch, signal) => this.#receive(batch, () => mine() && !signal.aborted),

@@ -135,6 +135,16 @@ describe('plain text given to record()', () => {
     assert.equal(await textOf(world), text)
   })
 
+  it('is whole when two handles feed it at the same moment, in other pieces', async () => {
+    const world = makeWorld()
+    const ways = [
+      ['Hello wor', 'ld, how are you?'],
+      ['Hello world', ', how ', 'are you?'],
+    ]
+    await Promise.all(ways.map((pieces) => world.loomi.session({ ...REF, runId: 'r' }).record(pieces)))
+    assert.equal(await textOf(world), 'Hello world, how are you?')
+  })
+
   it('goes on in the middle of a piece where a killed process left it', async () => {
     const world = makeWorld()
     await world.loomi.session({ ...REF, runId: 'r' }).record(['Hello', ' wor'])

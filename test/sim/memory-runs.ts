@@ -1,0 +1,81 @@
+/** The runs of a log in plain objects: how far each is, whether it is open, and until when somebody answers for it. */
+import { NOWHERE, type RunChoice, type RunPlace, type RunRef, type SessionRef } from '../../server/store.ts'
+
+/** One run. */
+export interface RunState {
+  readonly ref: RunRef
+  readonly place: RunPlace
+  /** `open`, how it ended, or null as long as only the user has said something. */
+  readonly status: string | null
+  readonly leaseUntil: number | null
+  readonly interruptions: number
+}
+
+/** The runs; see the module. States are replaced, never changed, so a copy of the map is a backup. */
+export class MemoryRuns {
+  #runs = new Map<string, RunState>()
+
+  get(ref: SessionRef, runId: string): RunState {
+    const run = this.#runs.get(nameOf(ref.sessionId, runId))
+    if (run?.ref.userId === ref.userId) return run
+    return { ref: { ...ref, runId }, place: NOWHERE, status: null, leaseUntil: null, interruptions: 0 }
+  }
+
+  put(run: RunState): void {
+    this.#runs.set(nameOf(run.ref.sessionId, run.ref.runId), run)
+  }
+
+  delete({ sessionId, runId }: RunRef): void {
+    this.#runs.delete(nameOf(sessionId, runId))
+  }
+
+  /** Leases runs, unless their session is somebody else's or they ended for good. */
+  lease(runs: readonly RunRef[], leaseUntil: number, ownerOf: (sessionId: string) => string | null): void {
+    for (const ref of runs) {
+      const run = this.get(ref, ref.runId)
+      const isOver = run.status !== null && run.status !== 'open' && run.status !== 'interrupted'
+      if (!isOver && (ownerOf(ref.sessionId) ?? ref.userId) === ref.userId)
+        this.put({ ...run, status: 'open', leaseUntil })
+    }
+  }
+
+  release(runs: readonly RunRef[]): void {
+    for (const ref of runs) {
+      const { status, place } = this.get(ref, ref.runId)
+      if (status === 'open' && place.i === -1) this.delete(ref)
+    }
+  }
+
+  stopped(runs: readonly RunRef[]): RunRef[] {
+    return runs.filter((ref) => this.get(ref, ref.runId).status === 'stopped')
+  }
+
+  open(choice: RunChoice): RunState[] {
+    const all =
+      'runs' in choice ? choice.runs.map((ref) => this.get(ref, ref.runId)) : [...this.#runs.values()]
+    return all.filter(({ ref, status, leaseUntil }) => {
+      if (status !== 'open') return false
+      if ('lapsedAt' in choice) return leaseUntil !== null && leaseUntil <= choice.lapsedAt
+      if ('runs' in choice) return true
+      return ref.sessionId === choice.sessionId && !choice.except?.some(({ runId }) => runId === ref.runId)
+    })
+  }
+
+  /** Forgets those of which the condition holds. */
+  forget(holds: (ref: RunRef) => boolean): void {
+    for (const [name, { ref }] of this.#runs) if (holds(ref)) this.#runs.delete(name)
+  }
+
+  backup(): ReadonlyMap<string, RunState> {
+    return new Map(this.#runs)
+  }
+
+  restore(runs: ReadonlyMap<string, RunState>): void {
+    this.#runs = new Map(runs)
+  }
+}
+
+/** Ids hold no control characters, so this is one name for one pair. */
+function nameOf(sessionId: string, runId: string): string {
+  return `${sessionId}\u0000${runId}`
+}

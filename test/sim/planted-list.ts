@@ -1,0 +1,271 @@
+/** Planted bugs: small changes of the core, each of which the simulation must find. */
+
+/** One bug: what stands in a file and what is put in its place. Each text must be there exactly once. */
+export interface Planted {
+  readonly name: string
+  readonly edits: readonly { readonly file: string; readonly search: string; readonly replace: string }[]
+  /** A seed that finds it, as `npm run test:planted` printed it. */
+  readonly seed: number
+}
+
+const bug = (name: string, seed: number, file: string, search: string, replace: string): Planted => ({
+  name,
+  seed,
+  edits: [{ file, search, replace }],
+})
+
+/** The bugs, in the order of the way from the producer to the page. */
+export const PLANTED: readonly Planted[] = [
+  bug(
+    'compare n alone, not (n, i)',
+    1,
+    'server/store.ts',
+    'place.n > other.n || (place.n === other.n && place.i > other.i)',
+    'place.n > other.n',
+  ),
+  bug(
+    'take an append that failed for done',
+    1,
+    'server/session-writer.ts',
+    '        await sleep(clock, waitMs)\n',
+    '        return\n',
+  ),
+  bug(
+    'forget what of a run is stored when it is fed again',
+    1,
+    'server/session-writer.ts',
+    'this.#highs.get(group.events[0]!.run_id) ?? null))',
+    'null))',
+  ),
+  bug(
+    'publish what is published already',
+    1,
+    'server/session-writer.ts',
+    '      group.isPublished = true\n',
+    '',
+  ),
+  bug(
+    'stay provisional when the store is back',
+    1,
+    'server/session-writer.ts',
+    '      this.#isProvisional = false\n',
+    '',
+  ),
+  bug(
+    'do not say that what was shown will never be stored',
+    1,
+    'server/session-writer.ts',
+    '        log.unconfirmed.discard(this.#ref)\n      return false',
+    '        return false\n      return false',
+  ),
+  bug(
+    'end no run whose lease has lapsed',
+    1,
+    'server/runs.ts',
+    '{ lapsedAt: clock.now() }',
+    '{ lapsedAt: 0 }',
+  ),
+  bug('lose a wake-up that comes while the log is read', 1, 'server/log.ts', '      dirty = true\n', ''),
+  {
+    name: 'register for wake-ups after the first read',
+    seed: 1,
+    edits: [
+      { file: 'server/log.ts', search: '    entry.watchers.add(wake)\n', replace: '' },
+      {
+        file: 'server/log.ts',
+        search: '          else waiting = done\n',
+        replace:
+          '          else {\n            waiting = done\n            entry.watchers.add(wake)\n          }\n',
+      },
+    ],
+  },
+  bug(
+    'learn a new head and tell nobody',
+    1,
+    'server/log.ts',
+    'if (entry && head) this.#learn(entry, head)',
+    'if (entry && head) entry.head = head',
+  ),
+  bug('share a read that began before the wake-up', 1, 'server/log.ts', '  entry.reads.clear()\n', ''),
+  bug(
+    'serve from a tail that does not reach the head',
+    1,
+    'server/log.ts',
+    'if (!head || !rows || tail.end !== head.head) return null',
+    'if (!head || !rows) return null',
+  ),
+  bug(
+    'skip the epoch check',
+    1,
+    'server/opening.ts',
+    "  if (parts.epoch !== head.epoch) return 'epoch'\n",
+    '',
+  ),
+  bug(
+    'skip the check for a cursor beyond the end',
+    1,
+    'server/opening.ts',
+    "  if (parts.seq > head.head) return 'beyond_end'\n",
+    '',
+  ),
+  bug(
+    'skip the tag check',
+    1,
+    'server/opening.ts',
+    "return parts.tag === tagOf(key) ? null : 'tag'",
+    'return null',
+  ),
+  bug(
+    'believe a displayed cursor of another log',
+    1,
+    'server/opening.ts',
+    'parts !== null && checkCursor(parts, head, keys) === null',
+    'parts !== null',
+  ),
+  bug(
+    'do not notice under an open stream that the log was set back',
+    1,
+    'server/stream.ts',
+    'return epoch !== this.#epoch || head < this.#position || isReplaced',
+    'return epoch !== this.#epoch',
+  ),
+  bug(
+    'pass over pruned rows in silence',
+    1,
+    'server/stream.ts',
+    'if (first > this.#position + 1) {',
+    'if (first < 0) {',
+  ),
+  bug('merge across `seen`', 1, 'server/frames.ts', '!bounds.includes(left.seq)', 'bounds.length >= 0'),
+  bug(
+    'take the row at the position in once more (`<` for `<=`)',
+    1,
+    'elements/client/frames.ts',
+    "if (at.seq <= taken) return 'old'",
+    "if (at.seq < taken) return 'old'",
+  ),
+  bug(
+    'do not look for holes',
+    1,
+    'elements/client/frames.ts',
+    "return from === taken + 1 ? 'next' : 'hole'",
+    "return 'next'",
+  ),
+  bug(
+    'forget the priming id',
+    1,
+    'elements/client/view.ts',
+    'if (this.#at === null) this.#move(cursor, at)\n',
+    'if (this.#at === null) this.#quiet = false\n',
+  ),
+  bug(
+    'keep the old log’s items after a reset',
+    1,
+    'elements/client/view.ts',
+    '      this.items.clear()\n',
+    '      this.items.detach()\n',
+  ),
+  bug(
+    'keep for ever what another process showed before it was stored',
+    1,
+    'elements/client/view.ts',
+    'holds: (boot: string | null) => boolean): void {\n',
+    'holds: (boot: string | null) => boolean): void {\n    if (this.stage !== null) return\n',
+  ),
+  bug(
+    'drop a provisional key',
+    1,
+    'elements/client/tail.ts',
+    '    this.#byKey.set(key, added)\n',
+    '    this.#byKey.set(`${key}?`, added)\n',
+  ),
+  bug(
+    'show what is stored once more as provisional',
+    1,
+    'elements/client/items.ts',
+    'if (known || this.#tail.isStored(event)) return',
+    'if (known) return',
+  ),
+  bug(
+    'persist the position as displayed',
+    1,
+    'elements/client/recovery-client.ts',
+    'if (this.#visible && this.#view.shown !== null) this.#seen.show(this.#view.shown)',
+    'if (this.#view.position !== null) this.#seen.show(this.#view.position)',
+  ),
+  bug(
+    'tell as displayed what a hidden page shows',
+    1,
+    'elements/client/recovery-client.ts',
+    'if (this.#visible && this.#view.shown !== null)',
+    'if (this.#view.shown !== null)',
+  ),
+  bug(
+    'tell as displayed what was told before',
+    1,
+    'elements/client/seen.ts',
+    '(compareCursors(cursor, newest) ?? 1) <= 0',
+    '(compareCursors(cursor, newest) ?? 1) < 0',
+  ),
+  bug(
+    'show the newest first',
+    1,
+    'elements/client/pacer.ts',
+    'ready.push(received)',
+    'ready.unshift(received)',
+  ),
+  {
+    name: 'do not resume from the position',
+    seed: 1,
+    edits: [
+      {
+        file: 'elements/client/request.ts',
+        search: "if (lastEventId !== null) headers['Last-Event-ID'] = lastEventId",
+        replace: "if (lastEventId === '') headers['Last-Event-ID'] = lastEventId",
+      },
+      { file: 'elements/client/request.ts', search: 'place.position ?? place.after', replace: 'place.after' },
+    ],
+  },
+  {
+    name: 'an old connection delivers after its replacement',
+    seed: 1,
+    edits: [
+      {
+        file: 'elements/client/attempt.ts',
+        search: 'this.#abort.abort(INTERRUPTED)',
+        replace: 'this.#pause.end()',
+      },
+      {
+        file: 'elements/client/supply.ts',
+        search: '() => mine() && !signal.aborted',
+        replace: '() => !signal.aborted',
+      },
+      {
+        file: 'elements/client/supply.ts',
+        search: 'begin: (quiet) => mine() && this.#view.begin(quiet)',
+        replace: 'begin: (quiet) => this.#view.begin(quiet)',
+      },
+    ],
+  },
+  bug(
+    'wait for ever on a silent connection',
+    1,
+    'elements/client/connection.ts',
+    "() => this.#attempt.abort(new ConnectionError(kind, 'silent', message))",
+    '() => undefined',
+  ),
+  bug(
+    'rest after a hole',
+    1,
+    'elements/client/link.ts',
+    '        return this.#refill()\n',
+    '        return null\n',
+  ),
+  bug(
+    'leave the watchdog’s timer',
+    1,
+    'elements/client/connection.ts',
+    '  } finally {\n    watchdog.rest()\n  }',
+    '  } finally {\n    // Nothing.\n  }',
+  ),
+]
