@@ -8,7 +8,7 @@ import { FakeClock, REF, settle } from './support.ts'
 describe('the patience of a stream', () => {
   it('does not rest when a wake-up came while the store was being asked', async () => {
     const clock = new FakeClock()
-    const log = new Log(openSqlite(':memory:'), clock, assert.fail)
+    const log = new Log(openSqlite(':memory:'), clock, () => assert.fail())
     const watch = log.watch(REF)
     const sink = { closed: new AbortController().signal } as never
     const patience = new Patience(
