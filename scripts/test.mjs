@@ -19,6 +19,8 @@ const SUITES = {
   server: { by: 'node' },
   // Server, client and network of a thousand seeds on a clock of their own.
   sim: { by: 'node' },
+  // Real sockets cut at every byte and processes killed at every write: with `npm run test:full`, or by name.
+  wire: { by: 'node', args: ['--test-concurrency=1'], isLong: true },
   tooling: { by: 'node' },
   // Only some of them drive a browser; those skip themselves where there is none.
   docs: { by: 'node', uses: 'chromium' },
@@ -82,8 +84,8 @@ async function runAll() {
 
 /** The suites asked for, all by default, with their test files. */
 function selected() {
-  const wanted =
-    positionals.length > 0 ? positionals.map((name) => name.replace(/^test\//, '')) : Object.keys(SUITES)
+  const usual = Object.keys(SUITES).filter((name) => values.full || !SUITES[name].isLong)
+  const wanted = positionals.length > 0 ? positionals.map((name) => name.replace(/^test\//, '')) : usual
   const suites = new Map()
   for (const name of wanted) {
     const suite = name.split('/')[0]
