@@ -191,7 +191,7 @@ describe('bad input and bad luck', () => {
     })
     assert.equal(response.status, 403)
   })
-  it('a second close is no error', async () => {
+  it('a second close of a session is no error', async () => {
     const { loomi, reports } = makeWorld()
     const session = loomi.session(REF)
     session.message('a')
@@ -202,7 +202,7 @@ describe('bad input and bad luck', () => {
       [],
     )
   })
-  it('an append that does not answer ends nothing else (sqlite)', async () => {
+  it('the SQLite store can be closed twice', async () => {
     const store = openSqlite(':memory:')
     await store.close()
     await store.close()
