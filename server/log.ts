@@ -240,11 +240,16 @@ export class Log {
         }
         continue
       }
-      // Lower than it was when we asked: an older copy of the log has taken its place.
-      if (before && before.epoch === head.epoch && head.head < before.head) this.#forget(entry)
+      if (before && isOlderCopy(before, head)) this.#forget(entry)
       this.#learn(entry, head)
     }
   }
+}
+
+/** Lower than it was when we asked, or another row there: an older copy of the log has taken its place. */
+function isOlderCopy(before: SessionHead, told: SessionHead): boolean {
+  if (before.epoch !== told.epoch) return false
+  return told.head < before.head || (told.head === before.head && told.headKey !== before.headKey)
 }
 
 function isNews({ head }: Entry, told: SessionHead): boolean {

@@ -125,7 +125,8 @@ class StreamLoop {
   }
 
   #isOtherLog({ epoch, head, isReplaced }: Page): boolean {
-    return epoch !== this.#epoch || head < this.#position || isReplaced
+    // A replay that ends beyond the head was announced of a log that is no more.
+    return epoch !== this.#epoch || head < (this.#opening?.to ?? this.#position) || isReplaced
   }
 
   /**
@@ -178,8 +179,7 @@ class StreamLoop {
 
   /** The log was lost and begun again, or replaced by an older copy, under an open stream. */
   async #beginAgain(page: Page): Promise<void> {
-    const reason: ResetReason =
-      page.epoch !== this.#epoch ? 'epoch' : page.head < this.#position ? 'beyond_end' : 'tag'
+    const reason: ResetReason = page.epoch !== this.#epoch ? 'epoch' : page.isReplaced ? 'tag' : 'beyond_end'
     const head = await this.#patience.ask(() => this.#deps.log.head(this.#ref))
     if (!head) return
     await this.#send({ type: 'reset', reason }, formatCursor(head.epoch, 0))

@@ -34,7 +34,11 @@ export class Inbox {
 
   /** A request for what there is begins: it brings what lies here, unless that is of a log that is gone by now. */
   beginCatchUp(): void {
-    this.#frames = this.#frames.filter((heard) => !isFetchable(heard))
+    // What opens tells of another process, and so withdraws what that one never stored.
+    this.#frames = this.#frames.flatMap((heard) => {
+      if (OPENING.has(heard.frame.type)) return [{ ...heard, aside: true }]
+      return isFetchable(heard) ? [] : [heard]
+    })
   }
 
   clear(): void {

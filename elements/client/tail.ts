@@ -84,10 +84,11 @@ export class Tail {
 
   /** An event was stored. What of its run it confirms or replaces leaves the tail, and is returned in order. */
   store({ key, run_id }: LoomiEvent): readonly Unconfirmed[] {
-    this.#stored.set(run_id, key)
+    const place = placeOf(key)
+    // An interruption has no place among its producer's: what was stored before it stays known.
+    if (place || !this.#stored.has(run_id)) this.#stored.set(run_id, key)
     const queue = this.#runs.get(run_id)
     if (!queue) return []
-    const place = placeOf(key)
     const from = queue.first
     const { events } = queue
     while (queue.first < events.length && covers(key, place, events[queue.first]!.event)) queue.first++

@@ -102,6 +102,14 @@ export const FAULTS = {
   'store flaky': weather('flaky'),
   'store stalled': weather('stalled'),
   'store down': weather('down'),
+  'process cut off from the store': (stage, random) => {
+    const server = random.pick(stage.servers)
+    if (!server) return
+    const ms = random.scale(500, 45_000)
+    stage.book.fault('process cut off from the store', `${server.owner.name} ${ms} ms`)
+    server.gate.cutOff(ms)
+    stage.book.hasTrouble = true
+  },
   'rows pruned': (stage, random) => {
     const { head } = stage.chronicle
     if (!head) return
@@ -110,19 +118,22 @@ export const FAULTS = {
     stage.log.pruneTo('s-42', upTo)
   },
   'backup restored': (stage, random) => {
-    if (!mayReplace(stage, false)) return
+    if (!mayReplace(stage)) return
     killAll(stage, random)
     if (stage.restore()) stage.book.fault('backup restored', `to ${stage.chronicle.head?.seq ?? 0}`)
     stage.later(random.scale(10, 4000), () => stage.start())
   },
   'backup restored under servers': (stage) => {
-    if (!mayReplace(stage, true)) return
+    if (!mayReplace(stage)) return
+    if (stage.servers.length > 1 && KNOWN.has('filled up by another process')) return
+    const isReplaying = stage.pages.some(({ client }) => client.snapshot.state === 'replaying')
+    if (isReplaying && KNOWN.has('set back under a replay')) return
     if (stage.restore())
       stage.book.fault('backup restored under servers', `to ${stage.chronicle.head?.seq ?? 0}`)
   },
   'log begun anew': (stage, random) => {
     const isLive = random.chance(0.5)
-    if (!mayReplace(stage, isLive)) return
+    if (!mayReplace(stage)) return
     if (!isLive) {
       killAll(stage, random)
       stage.later(random.scale(10, 4000), () => stage.start())
@@ -132,7 +143,7 @@ export const FAULTS = {
   },
   'session deleted': (stage, random) => {
     const server = random.pick(stage.servers)
-    if (!server || !stage.chronicle.head || !mayReplace(stage, true)) return
+    if (!server || !stage.chronicle.head || !mayReplace(stage)) return
     stage.book.fault('session deleted', server.owner.name)
     stage.world.current = server.owner
     server.loomi.deleteSession('s-42').catch(() => {})
@@ -159,11 +170,9 @@ export function leavePage(stage: Stage, page: Page, isTold: boolean): void {
   stage.tabs.gone()
 }
 
-/** Whether the log may be replaced by another one; `isLive`: under processes that go on. */
-function mayReplace(stage: Stage, isLive: boolean): boolean {
-  if (stage.sharesTabs && KNOWN.has('replaced with shared tabs')) return false
-  const isShaky = stage.weather.condition !== 'fine' || stage.pages.some(({ check }) => check.unconfirmed > 0)
-  return !(isLive && isShaky && KNOWN.has('replaced under unconfirmed'))
+/** Whether the log may be replaced by another one. */
+function mayReplace(stage: Stage): boolean {
+  return !(stage.sharesTabs && KNOWN.has('replaced with shared tabs'))
 }
 
 function weather(condition: 'slow' | 'flaky' | 'stalled' | 'down'): Fault {
@@ -171,6 +180,7 @@ function weather(condition: 'slow' | 'flaky' | 'stalled' | 'down'): Fault {
     const ms = random.scale(100, 20_000)
     stage.book.fault(`store ${condition}`, `${ms} ms`)
     stage.weather.set(condition, ms)
+    stage.book.hasTrouble = true
   }
 }
 

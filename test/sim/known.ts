@@ -1,10 +1,29 @@
-/** What the core is known not to stand yet. Each word stands for faults that the simulation leaves out because of it. */
+/** What the core is known not to stand yet. Each word stands for what the simulation leaves out, or does not count, because of it. */
 
-/** Empty this set when the core has learned it. */
-export const KNOWN: ReadonlySet<'replaced with shared tabs' | 'replaced under unconfirmed'> = new Set([
-  // A following tab's inbox may hold the leader's frames of a log that is no more: they fit behind rows of the new one, or
-  // cost one refetch each.
+/** A weakness that is known. */
+export type Weakness =
+  /** A following tab shows the leader's frames of a log that is no more behind rows of the new one, until the leader's reset. */
+  | 'replaced with shared tabs'
+  /** Unconfirmed events of a log that is no more stay, or go without a word, where the view has no position in it. */
+  | 'replaced under unconfirmed'
+  /** Unconfirmed events whose rows were pruned before the view read them are never withdrawn. */
+  | 'pruned under unconfirmed'
+  /** A following tab does not hear that its leader withdrew what is not stored. */
+  | 'withdrawn with shared tabs'
+  /** A replay whose end lies beyond the head of a log that was set back has none. */
+  | 'set back under a replay'
+  /** A process does not see that the log was set back when another one has filled it up to the same head again. */
+  | 'filled up by another process'
+  /** Of a pruned row nobody knows the key, so a cursor on it can't be told from one of another log. */
+  | 'restored and pruned'
+
+/** Empty when the core stands everything. */
+export const KNOWN: ReadonlySet<Weakness> = new Set([
   'replaced with shared tabs',
-  // What a view has unconfirmed, and the store had confirmed before it lost it, is never withdrawn by the same process.
   'replaced under unconfirmed',
+  'pruned under unconfirmed',
+  'withdrawn with shared tabs',
+  'set back under a replay',
+  'filled up by another process',
+  'restored and pruned',
 ] as const)

@@ -26,6 +26,8 @@ export class Network {
   mood: Mood = GOOD
   readonly servers: Server[] = []
   readonly connections = new Set<Connection>()
+  /** How many requests have reached a server. */
+  asked = 0
   /** When somebody was connected to a server that lived, in the world's time. */
   readonly watched: { readonly from: number; to: number }[] = []
   /** Devices that have no network now. */
@@ -103,6 +105,7 @@ export class Network {
     const { pathname, search } = new URL(url)
     const { method = 'GET', headers, body = null } = init
     const request = new Request(`http://sim${pathname}${search}`, { method, headers: headers!, body })
+    this.asked++
     this.#world.current = server.owner
     const answer = await server.loomi.fetch(request)
     if (!server.owner.isAlive) return null

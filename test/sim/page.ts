@@ -60,7 +60,7 @@ export class Page {
     const owner = new Owner(`${name}.${++this.#opened}`)
     owner.skewMs = device.skewMs
     const after = history === 'none' ? random.pick([null, chronicle.head]) : null
-    const check = new ViewCheck({ name: owner.name, history, after }, chronicle, book)
+    const check = new ViewCheck({ name: owner.name, history, after, sharesTabs: shareTabs }, chronicle, book)
     const options: ClientOptions = {
       sessionId: SESSION.sessionId,
       userId,

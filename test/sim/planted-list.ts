@@ -65,7 +65,13 @@ export const PLANTED: readonly Planted[] = [
     '{ lapsedAt: clock.now() }',
     '{ lapsedAt: 0 }',
   ),
-  bug('lose a wake-up that comes while the log is read', 1, 'server/log.ts', '      dirty = true\n', ''),
+  bug(
+    'lose a wake-up that comes while the log is read',
+    1,
+    'server/patience.ts',
+    '      this.#hasNews = true\n',
+    '',
+  ),
   {
     name: 'register for wake-ups after the first read',
     seed: 1,
@@ -99,13 +105,6 @@ export const PLANTED: readonly Planted[] = [
     1,
     'server/opening.ts',
     "  if (parts.epoch !== head.epoch) return 'epoch'\n",
-    '',
-  ),
-  bug(
-    'skip the check for a cursor beyond the end',
-    1,
-    'server/opening.ts',
-    "  if (parts.seq > head.head) return 'beyond_end'\n",
     '',
   ),
   bug(
@@ -169,8 +168,8 @@ export const PLANTED: readonly Planted[] = [
     'keep for ever what another process showed before it was stored',
     1,
     'elements/client/view.ts',
-    'holds: (boot: string | null) => boolean): void {\n',
-    'holds: (boot: string | null) => boolean): void {\n    if (this.stage !== null) return\n',
+    'withdraw(({ boot }) => boot !== known)',
+    'withdraw(({ boot }) => boot === null)',
   ),
   bug(
     'drop a provisional key',

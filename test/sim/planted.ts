@@ -9,6 +9,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { runBlock } from './crew.ts'
 import { type Planted, PLANTED } from './planted-list.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -50,6 +51,8 @@ async function find(planted: Planted, recorded: boolean): Promise<Result> {
         isFound: false,
         text: `SURVIVED ${seeds} seeds from ${first}${output.includes('seeds ') ? '' : `: ${output}`}`,
       }
+    if ((await runBlock(Number(seed), Number(seed) + 1)).failures.length > 0)
+      return { isFound: false, text: `seed ${seed} fails without it too` }
     return { isFound: true, text: `seed ${seed.padStart(5)}  ${kind}` }
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -28,6 +28,8 @@ export class Book {
   readonly faults = new Map<string, number>()
   /** What was injected and when, for people. */
   readonly history: string[] = []
+  /** Some process has not reached the store lately. */
+  hasTrouble = false
   readonly #world: World
 
   constructor(world: World) {

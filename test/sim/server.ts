@@ -21,6 +21,7 @@ export class Server {
   readonly owner: Owner
   readonly loomi: Loomi
   readonly store: MemoryStore
+  readonly gate: StoreGate
   isDraining = false
   /** When it died, in the world's time; null while it lives. */
   diedAt: number | null = null
@@ -29,7 +30,8 @@ export class Server {
   constructor({ world, shared, weather, random }: Machine, name: string) {
     this.#world = world
     this.owner = new Owner(name)
-    this.store = new MemoryStore(shared, new StoreGate(world, this.owner, weather, random))
+    this.gate = new StoreGate(world, this.owner, weather, random)
+    this.store = new MemoryStore(shared, this.gate)
     world.current = this.owner
     this.loomi = createLoomi({
       store: this.store,

@@ -1,6 +1,6 @@
 /** One simulation: a seed draws what happens, faults stop, and everything must be as the log says. */
 import { SESSION } from './page.ts'
-import { FAULTS, type FaultName } from './faults.ts'
+import { FAULTS, type FaultName, leavePage } from './faults.ts'
 import type { Problem } from './problems.ts'
 import { Random } from './random.ts'
 import { Stage } from './stage.ts'
@@ -106,34 +106,33 @@ async function calm(stage: Stage, random: Random): Promise<void> {
   world.note('recovered', chronicle.head?.cursor ?? '0')
 }
 
-/** A page comes back in the moment in which something happens. */
+/** Pages come back in the moment in which something happens: one row, so that no later one wakes whom this one did not. */
 async function race(stage: Stage, random: Random): Promise<void> {
-  const { world, pages } = stage
-  for (let round = 0; round < 3; round++) {
-    const page = random.pick(pages.filter(isOwners))
-    const server = random.pick(stage.servers)
-    const isReload = random.chance(0.3)
-    if (isReload) {
-      page.leave(random.chance(0.5))
-      stage.tabs.gone()
-      page.open()
-    } else {
-      page.act(() => page.client.disconnect())
-      page.act(() => page.client.connect())
+  const { world, pages, network, book } = stage
+  for (let round = 0; round < 5; round++) {
+    const isReload = random.chance(0.2)
+    const asked = network.asked
+    for (const page of pages.filter((one) => isOwners(one) && random.chance(0.5))) {
+      if (isReload) {
+        leavePage(stage, page, random.chance(0.5))
+        page.open()
+      } else {
+        page.act(() => page.client.disconnect())
+        page.act(() => page.client.connect())
+      }
     }
-    await world.run(random.scale(1, 300))
+    await world.run(random.int(1, 300), () => network.asked > asked)
+    await world.run(random.int(0, 14))
+    const server = random.pick(stage.servers)
     world.current = server.owner
-    const session = server.loomi.session({ ...SESSION, runId: `race${round}` })
-    session.message(`race ${round};`)
-    void session.end()
+    server.loomi.session(SESSION).user(`race ${round};`)
     // A page that was opened anew shows what it missed in its own time.
     const inTime = await world.run(
       isReload ? RECOVERY_MS : LIVE_MS,
-      () => isStored(stage, `race${round}`) && allThere(stage),
+      () => stage.chronicle.head?.text === `race ${round};` && allThere(stage),
     )
     const behind = pages.filter((one) => isOwners(one) && !isThere(stage, one))
-    if (!inTime)
-      stage.book.problem('late', `${behind.map(({ owner }) => owner.name).join(', ')} missed a wake-up.`)
+    if (!inTime) book.problem('late', `${behind.map(({ owner }) => owner.name).join(', ')} missed a wake-up.`)
   }
 }
 
@@ -192,10 +191,6 @@ function allThere(stage: Stage): boolean {
 function isThere({ chronicle }: Stage, { client }: Stage['pages'][number]): boolean {
   const { position, state } = client.snapshot
   return position === (chronicle.head?.cursor ?? null) && (state === 'live' || state === 'complete')
-}
-
-function isStored({ chronicle }: Stage, runId: string): boolean {
-  return chronicle.head?.row.run_id === runId && chronicle.head.row.event_type === 'run_end'
 }
 
 /** Chance that is not asked for by name comes from the seed too. */

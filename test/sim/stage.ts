@@ -114,6 +114,7 @@ export class Stage {
     this.network.calm()
     this.weather.set('fine', 0)
     this.weather.isCalm = true
+    for (const { gate } of this.network.servers) gate.heal()
     if (this.servers.length === 0) this.start()
   }
 

@@ -50,6 +50,8 @@ type Fate = 'done' | 'lost' | 'unsaid'
 
 /** The gate of one process. */
 export class StoreGate implements Gate {
+  /** This process alone does not reach the store until then. */
+  #cutOffUntil = -Infinity
   readonly #world: World
   readonly #owner: Owner
   readonly #weather: Weather
@@ -60,6 +62,16 @@ export class StoreGate implements Gate {
     this.#owner = owner
     this.#weather = weather
     this.#random = random
+  }
+
+  /** The process does not reach the store for so long; the others do. */
+  cutOff(ms: number): void {
+    this.#cutOffUntil = this.#world.now + ms
+  }
+
+  /** It reaches the store again. */
+  heal(): void {
+    this.#cutOffUntil = -Infinity
   }
 
   pass<T>(name: string, work: () => T): Promise<T> {
@@ -107,7 +119,7 @@ export class StoreGate implements Gate {
       backMs: random.int(0, 2),
       isStalled: false,
     }
-    switch (this.#weather.condition) {
+    switch (this.#world.now < this.#cutOffUntil ? 'down' : this.#weather.condition) {
       case 'slow':
         return { ...brief, thereMs: random.scale(5, 1500), backMs: random.scale(5, 1500) }
       case 'flaky':
