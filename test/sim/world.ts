@@ -4,6 +4,9 @@ import type { Clock } from '../../server/clock.ts'
 /** When a simulation begins, in milliseconds since 1970. */
 const START = Date.UTC(2026, 10, 24)
 
+/** Steps that are taken in one turn of Node's loop. */
+const BATCH = 64
+
 interface Entry {
   readonly at: number
   readonly order: number
@@ -113,32 +116,36 @@ export class World {
    */
   async run(withinMs: number, holds: () => boolean = () => false): Promise<boolean> {
     const end = this.now + withinMs
-    await quiet()
-    for (;;) {
-      if (holds()) return true
-      const entry = this.#heap[0]
-      if (!entry || entry.at > end) break
-      this.#pop()
-      if (this.#happens(entry)) await quiet()
-    }
-    this.now = end
+    await inTurns(() => {
+      if (holds()) return false
+      const entry = this.#next(end)
+      if (entry) this.#happen(entry)
+      else this.now = end
+      return entry !== null
+    })
     return holds()
   }
 
-  #happens(entry: Entry): boolean {
-    const { owner } = entry
-    if (entry.state === 'over' || !owner.isAlive) return false
-    this.now = Math.max(this.now, entry.at)
-    if (owner.held) {
+  /** What happens next, up to a moment. */
+  #next(end: number): Entry | null {
+    for (let entry = this.#heap[0]; entry && entry.at <= end; entry = this.#heap[0]) {
+      this.#pop()
+      const { owner } = entry
+      if (entry.state === 'over' || !owner.isAlive) continue
+      this.now = Math.max(this.now, entry.at)
+      if (!owner.held) return entry
       owner.held.push(entry)
-      return false
     }
+    return null
+  }
+
+  #happen(entry: Entry): void {
+    const { owner } = entry
     entry.state = 'over'
     if (entry.isTimer) owner.timers--
     this.steps++
     this.current = owner
     entry.fn()
-    return true
   }
 
   #push(ms: number, fn: () => void, owner: Owner, isTimer: boolean): Entry {
@@ -177,7 +184,30 @@ function isBefore(one: Entry, other: Entry): boolean {
   return one.at < other.at || (one.at === other.at && one.order < other.order)
 }
 
-/** Promises and web streams have nothing left to do before the next immediate. */
-function quiet(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
+/**
+ * Takes step after step until one answers false. Between two of them promises and web streams do all that they have to do,
+ * because Node empties those queues after each immediate; immediates of one batch cost one turn of its loop together.
+ */
+function inTurns(step: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false
+    let left = 0
+    const turn = (): void => {
+      left--
+      try {
+        if (!isOver && !step()) {
+          isOver = true
+          resolve()
+        }
+      } catch (error) {
+        isOver = true
+        reject(error)
+      }
+      if (!isOver && left === 0) batch()
+    }
+    const batch = (): void => {
+      for (left = 0; left < BATCH; left++) setImmediate(turn)
+    }
+    batch()
+  })
 }
