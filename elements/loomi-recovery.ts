@@ -16,6 +16,7 @@ import { IndicatorController } from './indicator.ts'
 import { indicatorTemplate, labelOf, type Corner } from './indicator-view.ts'
 import { indicatorStyles } from './indicator.styles.ts'
 import { kindOf } from './kinds.ts'
+import { Portions } from './portions.ts'
 import { Projection, type Renderers } from './projection.ts'
 import { settledMessages } from './settled-messages.ts'
 import { markState } from './state-word.ts'
@@ -122,6 +123,7 @@ export class LoomiRecovery extends LitElement {
 
   readonly #internals: ElementInternals | null = this.attachInternals?.() ?? null
   readonly #projection = new Projection(this)
+  readonly #portions = new Portions()
   readonly #indicator = new IndicatorController(this)
   readonly #view = new ViewController(this, {
     settings: () => this.#settings(),
@@ -133,6 +135,8 @@ export class LoomiRecovery extends LitElement {
     reset: (reason) => this.#reset(reason),
   })
   #snapshot: Snapshot = this.#view.snapshot
+  /** Those of the snapshot that are rendered so far. */
+  #items: readonly Item[] = []
   #words: Strings = ENGLISH
   #resets: readonly (string | null)[] = []
   #isShown = false
@@ -194,9 +198,20 @@ export class LoomiRecovery extends LitElement {
     if (hasNewCredential && this.#snapshot.state === 'failed') this.#view.connect()
   }
 
+  protected override scheduleUpdate(): void | Promise<unknown> {
+    return this.#portions.schedule(() => super.scheduleUpdate())
+  }
+
+  protected override async getUpdateComplete(): Promise<boolean> {
+    const isComplete = await super.getUpdateComplete()
+    await this.#portions.whole
+    return isComplete
+  }
+
   protected override update(changed: PropertyValues<this>): void {
     followEnd(this, () => {
-      this.#projection.update(this.#snapshot.items, this.renderers ?? {})
+      this.#items = this.#portions.next(this.#snapshot.items)
+      this.#projection.update(this.#items, this.renderers ?? {})
       super.update(changed)
     })
   }
@@ -208,6 +223,8 @@ export class LoomiRecovery extends LitElement {
       connect: () => this.connect(),
     })}${transcriptTemplate({
       snapshot: this.#snapshot,
+      items: this.#items,
+      isSudden: (item) => this.#portions.isOfCrowd(item),
       strings: this.#words,
       slotOf: (item) => this.#projection.slotOf(item),
       resets: this.#resets,
@@ -219,11 +236,19 @@ export class LoomiRecovery extends LitElement {
   }
 
   protected override updated(): void {
+    const isWhole = this.#portions.rendered(this.#items, this.#snapshot.items)
+    if (!isWhole) this.#goOn()
     const { indication } = this.#indicator
     const isReplay = indication.kind === 'catching-up' || indication.kind === 'caught-up'
     const sentence = isReplay ? '' : labelOf(indication, this.#words)
     if (sentence !== this.#announced) pageAnnouncer().say(sentence)
     this.#announced = sentence
+  }
+
+  #goOn(): void {
+    // Laid out by portions too, or the next frame would have to do it all.
+    this.getBoundingClientRect()
+    queueMicrotask(() => this.requestUpdate())
   }
 
   #settings(): SessionSettings | null {

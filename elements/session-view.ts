@@ -67,7 +67,7 @@ export class SessionView {
       instant: () => matchMedia('(prefers-reduced-motion: reduce)').matches,
       getSeen: async () => (await this.#heartbeat?.getDisplayed()) ?? null,
       beforeShow: hooks.beforeShow,
-      onDisplayed: (cursor) => this.#displayed(cursor),
+      onDisplayed: (cursor, restarts) => this.#displayed(cursor, restarts),
       onNotice: hooks.notice,
       onReset: hooks.reset,
     }
@@ -129,11 +129,11 @@ export class SessionView {
     await this.#heartbeat?.forget()
   }
 
-  #displayed(cursor: Cursor): void {
+  #displayed(cursor: Cursor, restarts: boolean): void {
     const heartbeat = this.#heartbeat
     // A rendering that fails is told by its element; then nothing was displayed.
     this.#hooks.rendered().then(
-      () => heartbeat?.displayed(cursor),
+      () => heartbeat?.displayed(cursor, restarts),
       () => {},
     )
   }

@@ -73,7 +73,7 @@ export const ENGLISH: Strings = {
       ? `Part of the history (event ${from}) is no longer kept.`
       : `Part of the history (events ${from} to ${to}) is no longer kept.`,
   unsaved: (count) =>
-    count === 1 ? 'The last event could not be saved.' : `The last ${count} events could not be saved.`,
+    count === 1 ? 'The last event was not kept.' : `The last ${count} events were not kept.`,
   reset: 'The history began anew here.',
   dropped: (count) =>
     count === 1 ? 'One event could not be stored.' : `${count} events could not be stored.`,

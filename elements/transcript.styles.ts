@@ -28,8 +28,7 @@ export const transcriptStyles: CSSResult = css`
   .item:first-child {
     margin-block-start: 0;
   }
-  .item[data-phase='live'],
-  .item[data-phase='replay'] {
+  .item:is([data-phase='live'], [data-phase='replay']):not([data-sudden]) {
     animation: appear 160ms ease-out;
   }
   .text {

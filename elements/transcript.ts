@@ -15,6 +15,10 @@ import type { Strings } from './strings.ts'
 /** What a transcript is made from. */
 export interface TranscriptSource {
   readonly snapshot: Snapshot
+  /** Those of the snapshot's items that are to be there now. */
+  readonly items: readonly Item[]
+  /** Whether an item appears without a motion. */
+  readonly isSudden: (item: Item) => boolean
   readonly strings: Strings
   /** The slot that shows an item drawn by the page; null for the default look. */
   readonly slotOf: (item: Item) => string | null
@@ -29,10 +33,11 @@ interface Entry {
 
 /** The log and, when it shows nothing, the slot `empty`. */
 export function transcriptTemplate(source: TranscriptSource): TemplateResult {
-  const { snapshot, strings } = source
+  const { snapshot, items, strings } = source
   const { state } = snapshot
   const entries = entriesOf(source)
   const settled = state !== 'connecting' && state !== 'replaying'
+  const isWhole = items.length === snapshot.items.length
   return html`
     <div
       class="log"
@@ -49,11 +54,11 @@ export function transcriptTemplate(source: TranscriptSource): TemplateResult {
       )}
     </div>
     ${entries.length === 0 && settled ? html`<slot name="empty"></slot>` : nothing}
-    ${isPending(snapshot) ? PENDING : nothing}
+    ${isWhole && isPending(snapshot) ? PENDING : nothing}
   `
 }
 
-function entriesOf({ snapshot, strings, slotOf, resets }: TranscriptSource): Entry[] {
+function entriesOf({ snapshot, items, isSudden, strings, slotOf, resets }: TranscriptSource): Entry[] {
   const entries: Entry[] = []
   const gaps = [...snapshot.gaps]
   const gapsBefore = (seq: number): void => {
@@ -74,14 +79,14 @@ function entriesOf({ snapshot, strings, slotOf, resets }: TranscriptSource): Ent
 
   const hasNotices = resets.length > 0 || snapshot.unsaved.length > 0
   noticesAfter(null)
-  for (const item of snapshot.items) {
+  for (const item of items) {
     // What is not in the log yet comes after all that is gone from it.
     gapsBefore(item.seq ?? Infinity)
     const slot = slotOf(item)
     if (slot !== null || !isSilent(item)) {
       entries.push({
         key: `item:${item.id}`,
-        content: guard([item, slot, strings], () => itemTemplate(item, slot, strings)),
+        content: guard([item, slot, strings], () => itemTemplate(item, slot, isSudden(item), strings)),
       })
     }
     if (hasNotices) noticesAfter(item.id)
@@ -104,13 +109,14 @@ function isPending({ state, running, items }: Snapshot): boolean {
 
 const PENDING = html`<div class="pending" part="pending" aria-hidden="true"><i></i><i></i><i></i></div>`
 
-function itemTemplate(item: Item, slot: string | null, strings: Strings): TemplateResult {
+function itemTemplate(item: Item, slot: string | null, isSudden: boolean, strings: Strings): TemplateResult {
   const kind = kindOf(item.event)
   const look = slot === null ? kind : 'projected'
   return html`<div
     class="item ${look}"
     part="item ${kind}"
     data-phase=${item.phase}
+    ?data-sudden=${isSudden}
     ?data-unseen=${item.unseen}
     ?data-open=${!item.done}
   >

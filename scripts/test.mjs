@@ -1,5 +1,6 @@
 /**
- * `npm test`: installs what the tests need, builds, runs every suite, and closes with one line of counts.
+ * `npm test`: installs what the tests need, builds, runs every suite, and closes with a table of what was proven and
+ * one line of counts.
  *
  *     npm test                             everything
  *     npm test -- server                   one suite; several may be named
@@ -9,27 +10,31 @@
  * @module
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ENGINES, findEngine, installEngines } from './browsers.mjs'
 import { build, filesIn, install, node, root, run } from './project.mjs'
+import { proofTable } from './proof.mjs'
 
 const SUITES = {
+  // They drive a browser each and mostly wait: two files at a time, beside the other suites.
+  e2e: { by: 'node', atOnce: 2, needs: 'chromium', isBeside: true },
   server: { by: 'node' },
   // Server, client and network of a thousand seeds on a clock of their own.
   sim: { by: 'node' },
-  // Real sockets cut at every byte and processes killed at every write: with `npm run test:full`, or by name.
-  wire: { by: 'node', args: ['--test-concurrency=1'], isLong: true },
+  // Real sockets that are cut and processes that are killed: a sample, with `npm run test:full` at every byte and write.
+  wire: { by: 'node', atOnce: 1 },
   tooling: { by: 'node' },
   // Only some of them drive a browser; those skip themselves where there is none.
   docs: { by: 'node', uses: 'chromium' },
   client: { by: 'browsers' },
   elements: { by: 'browsers' },
   sw: { by: 'browsers' },
-  // They drive a browser each: one file at a time.
-  e2e: { by: 'node', args: ['--test-concurrency=1'], needs: 'chromium' },
 }
+
+// Node's own choice is one less than there are cores, so on two cores one file that waits would hold up all others.
+const FILES_AT_ONCE = Math.max(2, availableParallelism() - 1)
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,7 +43,9 @@ const { values, positionals } = parseArgs({
 const limitMs = values.full ? 7_200_000 : 600_000
 const total = { passed: 0, failed: 0, skipped: 0 }
 const notes = []
-const counts = mkdtempSync(join(tmpdir(), 'loomi-counts-'))
+const folder = mkdtempSync(join(tmpdir(), 'loomi-counts-'))
+const proofs = join(folder, 'proofs')
+let table = []
 const failing = (title, why) => {
   total.failed++
   notes.push(`${title}: ${why}`)
@@ -55,12 +62,13 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (interrupte
 
 try {
   await runAll()
+  table = proofTable(proofs)
 } catch (error) {
   failing('npm test', error.message)
 } finally {
-  rmSync(counts, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
 }
-for (const note of notes) console.log(note)
+for (const line of ['', ...table, ...(table.length > 0 ? [''] : []), ...notes]) console.log(line)
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exitCode = interrupted ? 130 : total.failed > 0 ? 1 : 0
 
@@ -69,23 +77,30 @@ async function runAll() {
   const inBrowsers = [...suites.keys()].filter((suite) => SUITES[suite].by === 'browsers')
   await install()
   await install('test')
-  if (inBrowsers.length > 0 || suites.has('e2e') || suites.has('docs')) await installEngines()
+  if (inBrowsers.length > 0 || ['e2e', 'docs', 'wire'].some((suite) => suites.has(suite)))
+    await installEngines()
   // Client and elements are tested from their sources.
   if ([...suites.keys()].some((suite) => suite !== 'client' && suite !== 'elements')) {
     await build().catch((error) => failing('build', error.message))
   }
+  const beside = []
   for (const [suite, files] of suites) {
+    const isBeside = SUITES[suite].isBeside && suites.size > 1
     if (files.length === 0) failing(suite, 'no test file')
-    else if (SUITES[suite].by === 'node' && !interrupted) await runInNode(suite, files)
+    else if (SUITES[suite].by !== 'node' || interrupted) continue
+    else if (isBeside) beside.push(runInNode(suite, files, { quiet: true }))
+    else report(await runInNode(suite, files))
   }
   const files = inBrowsers.flatMap((suite) => suites.get(suite))
-  if (files.length > 0 && !interrupted) await runInBrowsers(inBrowsers.join(', '), files)
+  if (files.length > 0 && !interrupted) report(await runInBrowsers(inBrowsers.join(', '), files))
+  // What ran beside the others has its say when they have had theirs.
+  for (const running of beside) report(await running)
 }
 
 /** The suites asked for, all by default, with their test files. */
 function selected() {
-  const usual = Object.keys(SUITES).filter((name) => values.full || !SUITES[name].isLong)
-  const wanted = positionals.length > 0 ? positionals.map((name) => name.replace(/^test\//, '')) : usual
+  const named = positionals.map((name) => name.replace(/^test\//, ''))
+  const wanted = named.length > 0 ? named : Object.keys(SUITES)
   const suites = new Map()
   for (const name of wanted) {
     const suite = name.split('/')[0]
@@ -99,14 +114,14 @@ function selected() {
   return suites
 }
 
-async function runInNode(suite, files) {
-  const { needs, uses = needs, args = [] } = SUITES[suite]
+async function runInNode(suite, files, options) {
+  const { needs, uses = needs, atOnce = FILES_AT_ONCE } = SUITES[suite]
   const engine = uses ? findEngine(uses) : {}
   if (engine.missing) absent(suite, `${uses}: ${engine.missing}`)
-  if (engine.missing && needs) return
+  if (engine.missing && needs) return null
   const reporter = `--test-reporter=${join(root, 'scripts/count-node.mjs')}`
   const env = engine.path ? { CHROME_PATH: engine.path } : {}
-  await runSuite(suite, ['--test', reporter, ...args, ...files], env)
+  return runSuite(suite, ['--test', reporter, `--test-concurrency=${atOnce}`, ...files], env, options)
 }
 
 async function runInBrowsers(title, files) {
@@ -116,33 +131,50 @@ async function runInBrowsers(title, files) {
     if (missing) absent(engine, missing)
     return !missing
   })
-  if (found.length === 0) return
+  if (found.length === 0) return null
   const runner = join(root, 'test/node_modules/@web/test-runner/dist/bin.js')
   const config = join(root, 'test/web-test-runner.config.mjs')
   const env = { BROWSERS: found.join(','), LOOMI_TEST_FILES: files.join(',') }
-  await runSuite(title, [runner, '--config', config], env)
+  return runSuite(title, [runner, '--config', config], env)
 }
 
-/** Runs one child to its end and adds what it counted; one that died before counting is a failure. */
-async function runSuite(title, args, env) {
-  const file = join(counts, `${title}.json`)
-  console.log(`\n${title}`)
-  const { code } = await run(node, args, {
+/** Runs one child to its end and counts; one that died before counting is a failure. `quiet` keeps what it prints. */
+async function runSuite(title, args, env, { quiet = false } = {}) {
+  const file = join(folder, `${title}.json`)
+  if (!quiet) console.log(`\n${title}`)
+  const began = performance.now()
+  const { code, output } = await run(node, args, {
+    quiet,
     alone: true,
     timeoutMs: limitMs,
     env: {
       ...env,
       LOOMI_TEST_COUNTS: file,
+      LOOMI_TEST_PROOF: proofs,
+      // A fifth of the time of a hundred short test files goes into compiling the same sources.
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
       ...(values.full ? { LOOMI_TEST_FULL: '1' } : {}),
       PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
     },
   })
-  const before = total.failed
+  const sum = { passed: 0, failed: 0, skipped: 0 }
   for (const counted of Object.values(read(file))) {
-    for (const key of Object.keys(total)) total[key] += counted[key]
+    for (const key of Object.keys(sum)) sum[key] += counted[key]
   }
+  const seconds = (performance.now() - began) / 1000
+  return { title, code, sum, seconds, output: quiet ? `\n${title}\n${output.trimEnd()}` : null }
+}
+
+/** Says what a suite came to, null when it did not run, and adds it to the total. */
+function report(result) {
+  if (result === null) return
+  const { title, code, sum, seconds, output } = result
+  if (output !== null) console.log(output)
+  for (const key of Object.keys(total)) total[key] += sum[key]
   if (code === 124) failing(title, `not done within ${limitMs / 1000} s`)
-  else if (code !== 0 && total.failed === before) failing(title, `ended with code ${code}`)
+  else if (code !== 0 && sum.failed === 0) failing(title, `ended with code ${code}`)
+  const { passed, failed, skipped } = sum
+  console.log(`${title}: ${passed} passed, ${failed} failed, ${skipped} skipped, ${seconds.toFixed(1)} s`)
 }
 
 function read(file) {

@@ -7,6 +7,7 @@
 import { FORMS } from './adapters/forms.ts'
 import { feed } from './cli/feed.ts'
 import { CliError } from './cli/flags.ts'
+import { migrate } from './cli/migrate.ts'
 import { serve } from './cli/serve.ts'
 import { stop } from './cli/stop.ts'
 import { tail } from './cli/tail.ts'
@@ -34,10 +35,14 @@ const HELP = `loomi-recovery: an AI agent's event stream that survives reloads, 
   loomi-recovery stop --session ID [--store .loomi/log.db]
       Stops what is being answered in a session, in whatever process.
 
+  loomi-recovery migrate --store postgres://USER:PASSWORD@HOST/DATABASE
+      Makes the log's tables in a Postgres, or brings them up to date; several may run at once.
+      The URL is better given as DATABASE_URL. Supabase: supabase db push.
+
   loomi-recovery --help
 `
 
-const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed, stop, tail }
+const COMMANDS: Record<string, (args: string[]) => Promise<void>> = { serve, feed, stop, tail, migrate }
 
 async function main([name, ...args]: string[]): Promise<void> {
   if (

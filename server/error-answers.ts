@@ -18,6 +18,7 @@ const STATUS: Partial<Record<LoomiErrorCode, ContentfulStatusCode>> = {
   unsupported_media_type: 415,
   rate_limited: 429,
   too_many_streams: 503,
+  draining: 503,
 }
 
 /** Answers an error that a request brought up. What is not the request's own fault is reported and answered as `internal`. */

@@ -18,6 +18,7 @@ export type LoomiErrorCode =
   | 'unsupported_media_type'
   | 'rate_limited'
   | 'too_many_streams'
+  | 'draining'
   | 'not_owner'
   | 'session_closed'
   | 'stopped'
@@ -27,6 +28,7 @@ export type LoomiErrorCode =
   | 'store_unavailable'
   | 'store_failed'
   | 'store_refused'
+  | 'store_misconfigured'
   | 'closed'
   | 'internal'
 

@@ -9,6 +9,7 @@
  */
 import type { Clock } from './clock.ts'
 import { type EncodedRow, encodeRow } from './frames.ts'
+import { type Entry, fromTail, isAnother, isNews, isOlderCopy, type Page, wakeAll } from './log-entry.ts'
 import { Poll } from './poll.ts'
 import { tagOf } from './protocol.ts'
 import {
@@ -34,24 +35,6 @@ export interface Watch {
   stop(): void
 }
 
-/** A page of the log. An empty one means that there is nothing after the asked seq yet. */
-export interface Page {
-  readonly epoch: string
-  readonly head: number
-  readonly rows: readonly EncodedRow[]
-  /** The reader's own place is another row now: an older copy of the log has taken its place and grown on. */
-  readonly isReplaced: boolean
-}
-
-interface Entry {
-  readonly ref: SessionRef
-  readonly watchers: Set<() => void>
-  head: SessionHead | null
-  readonly tail: Tail
-  /** Reads that are under way, by the place they start after. */
-  readonly reads: Map<string, Promise<Page | null>>
-}
-
 /** Reads, appends and wakes; see the module. */
 export class Log {
   /** What those who watch here got before the store confirmed it. */
@@ -61,11 +44,13 @@ export class Log {
   readonly #store: Store
   readonly #entries = new Map<string, Entry>()
   readonly #poll: Poll
+  /** How many entries there have been. */
+  #watched = 0
 
   /** `onPoll` is called now and then while somebody watches. */
   constructor(store: Store, clock: Clock, onError: (error: unknown) => void, onPoll = (): void => undefined) {
     this.#store = store
-    this.#poll = new Poll({ store, clock, onError, onPoll, look: () => this.#look() })
+    this.#poll = new Poll({ store, clock, onError, onPoll, look: (ids) => this.#look(ids) })
   }
 
   /** The session's head, fresh from the store; null when it does not exist or is somebody else's. */
@@ -82,16 +67,29 @@ export class Log {
   }
 
   /** Adds events to the session and wakes those who watch it. */
-  async append(ref: SessionRef, events: readonly NewEvent[], leaseUntil?: number): Promise<AppendResult> {
-    const result = await this.#store.append(ref, events, leaseUntil)
-    const entry = this.#entries.get(nameOf(ref))
+  async append(ref: SessionRef, events: readonly NewEvent[], leaseMs?: number): Promise<AppendResult> {
+    const watched = this.#watched
+    const result = await this.#store.append(ref, events, leaseMs)
+    const entry = result.ok && this.#entries.get(nameOf({ ...ref, userId: result.userId }))
     if (!result.ok || !entry) return result
-    // Nobody appends below the head, unless the log was replaced by an older copy of itself.
-    if ((result.added[0]?.seq ?? Infinity) <= (entry.head?.head ?? 0)) this.#forget(entry)
+    if (result.added.some((row) => isAnother(entry, row))) this.#forget(entry)
+    // Whoever asked for the head meanwhile may know of this append, and of later ones; or an older copy has taken the log's place.
+    if (entry.head && entry.head.head > result.head.head) this.refresh()
     // Also when nothing was added: the answer to an earlier try may have been lost on its way.
-    if (this.#learn(entry, result.head))
-      entry.tail.extend(result.added.map((row) => encodeRow(row, result.head.epoch)))
+    const before = entry.head
+    if (!this.#learn(entry, result.head)) return result
+    // Nobody heard of what others stored before somebody watched, so this may be less than there is.
+    if (entry.number > watched) return result
+    const rows = result.added.map((row) => encodeRow(row, result.head.epoch))
+    const follows = before?.epoch === result.head.epoch && before.head + 1 === rows[0]?.row.seq
+    entry.tail.extend(rows, follows ? tagOf(before.headKey) : null)
     return result
+  }
+
+  /** Finds out what is stored of what is unconfirmed: the answer that says so may be on its way, or lost. */
+  async confirm(ref: SessionRef): Promise<void> {
+    for (const runId of this.unconfirmed.runs(ref))
+      this.unconfirmed.confirmRun(ref, runId, await this.#store.runHigh(ref, runId))
   }
 
   /** The head and newest rows of a session as this process remembers them while somebody watches; null when it does not. */
@@ -117,7 +115,7 @@ export class Log {
           if (!read) return null
           if (read.page.isReplaced) this.#forget(entry)
           this.#learn(entry, read.head)
-          this.#learnPage(entry, read.page)
+          this.#learnPage(entry, read.page, after, tag)
           return read.page
         })
         .finally(() => {
@@ -133,7 +131,14 @@ export class Log {
     const name = nameOf(ref)
     let entry = this.#entries.get(name)
     if (!entry) {
-      entry = { ref, watchers: new Set(), head: null, tail: new Tail(), reads: new Map() }
+      entry = {
+        ref,
+        number: ++this.#watched,
+        watchers: new Set(),
+        head: null,
+        tail: new Tail(),
+        reads: new Map(),
+      }
       this.#entries.set(name, entry)
     }
     let dirty = false
@@ -165,9 +170,9 @@ export class Log {
     }
   }
 
-  /** Looks at once for what was appended by others, or by this process past the log. */
-  refresh(): void {
-    this.#poll.now()
+  /** Looks at once for what was done by others, or by this process past the log: at certain sessions, or at all. */
+  refresh(sessionIds?: ReadonlySet<string>): void {
+    this.#poll.now(sessionIds)
   }
 
   /** Stops polling and wakes everybody a last time. */
@@ -181,28 +186,26 @@ export class Log {
     after: number,
     tag: string | null,
   ): Promise<{ head: SessionHead; page: Page } | null> {
-    // Head first: rows that come in between are then beyond the head that is told, never missing below it.
-    const [head = null] = await this.#store.heads([ref])
-    if (!head) return null
-    const page = { epoch: head.epoch, head: head.head }
-    if (after >= head.head) {
-      const isReplaced = after === head.head && tag !== null && tagOf(head.headKey) !== tag
-      return { head, page: { ...page, rows: [], isReplaced } }
-    }
     // With the reader's own row, which must still be the one that it got.
-    const own = tag === null ? 0 : 1
-    const rows = await this.#store.read(ref, after - own, PAGE_ROWS + own)
-    const encoded = rows.map((row) => encodeRow(row, head.epoch))
-    const isOwn = encoded[0]?.row.seq === after
-    const isReplaced = isOwn && tag !== null && encoded[0]!.tag !== tag
-    return { head, page: { ...page, rows: isOwn ? encoded.slice(1) : encoded, isReplaced } }
+    const more = tag === null ? 0 : 1
+    const { head, events } = await this.#store.read(ref, after - more, PAGE_ROWS + more)
+    if (!head) return null
+    const encoded = events.map((row) => encodeRow(row, head.epoch))
+    const isThere = encoded[0]?.row.seq === after
+    const rows = isThere ? encoded.slice(1) : encoded
+    // Of a row that was pruned the store may still know the key.
+    const isPruned = tag !== null && !isThere && after < head.head
+    const key = isPruned ? (await this.#store.keys(ref, [after])).get(after) : undefined
+    const own = isThere ? encoded[0]!.tag : key === undefined ? tag : tagOf(key)
+    const isReplaced = tag !== null && own !== tag
+    return { head, page: { epoch: head.epoch, head: head.head, rows, isReplaced } }
   }
 
-  #learnPage(entry: Entry, page: Page): void {
+  #learnPage(entry: Entry, page: Page, after: number, tag: string | null): void {
     const last = page.rows.at(-1)?.row.seq ?? 0
     // Only a page that reaches the end is worth keeping: it is what the other viewers will ask for next.
     if (entry.head?.epoch === page.epoch && last >= page.head && last > entry.tail.end)
-      entry.tail.extend(page.rows)
+      entry.tail.extend(page.rows, page.rows[0]!.row.seq === after + 1 && !page.isReplaced ? tag : null)
   }
 
   /** Takes note of a head; whether it is news. Whoever brought it, all who watch are woken: nobody else will tell them. */
@@ -224,16 +227,17 @@ export class Log {
     this.unconfirmed.discard(entry.ref)
   }
 
-  /** Asks the heads of all watched sessions in one statement and wakes those whose head moved. */
-  async #look(): Promise<void> {
-    const entries = [...this.#entries.values()]
+  /** Asks the heads of watched sessions in one statement and wakes those whose head moved. */
+  async #look(sessionIds?: ReadonlySet<string>): Promise<void> {
+    const entries = [...this.#entries.values()].filter(({ ref }) => sessionIds?.has(ref.sessionId) ?? true)
+    if (entries.length === 0) return
     const known = entries.map(({ head }) => head)
     const heads = await this.#store.heads(entries.map((entry) => entry.ref))
     for (const [i, entry] of entries.entries()) {
       const head = heads[i]
       const before = known[i]
       if (!head) {
-        // Deleted by another process.
+        // Deleted, or given to another user.
         if (before && entry.head === before) {
           this.#forget(entry)
           wakeAll(entry)
@@ -244,29 +248,4 @@ export class Log {
       this.#learn(entry, head)
     }
   }
-}
-
-/** Lower than it was when we asked, or another row there: an older copy of the log has taken its place. */
-function isOlderCopy(before: SessionHead, told: SessionHead): boolean {
-  if (before.epoch !== told.epoch) return false
-  return told.head < before.head || (told.head === before.head && told.headKey !== before.headKey)
-}
-
-function isNews({ head }: Entry, told: SessionHead): boolean {
-  return told.epoch !== head?.epoch || told.head > head.head
-}
-
-function wakeAll(entry: Entry): void {
-  // Who is woken asks anew: a read from before this may lack the very row that it wakes for.
-  entry.reads.clear()
-  for (const wake of entry.watchers) wake()
-}
-
-function fromTail({ head, tail }: Entry, after: number, tag: string | null): Page | null {
-  const rows = tail.after(after)
-  if (!head || !rows || tail.end !== head.head) return null
-  const own = tail.at(after)
-  // The store tells what has happened.
-  if (own && tag !== null && own.tag !== tag) return null
-  return { epoch: head.epoch, head: head.head, rows, isReplaced: false }
 }

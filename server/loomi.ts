@@ -9,6 +9,7 @@ import type { Authorize } from './authorize.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { closeInOrder } from './closing.ts'
 import { LoomiError, toLoomiError } from './errors.ts'
+import { deleteSessions, type HousekeepingDeps, transferSession } from './housekeeping.ts'
 import { Log } from './log.ts'
 import { checkNumbers, MAX_MS } from './option-checks.ts'
 import { type Presence, PresenceBook } from './presence.ts'
@@ -108,6 +109,13 @@ export interface Loomi {
   /** When a user was last heard of in a session, null when never. */
   presence(ref: SessionRef): Promise<Presence | null>
   /**
+   * Gives a session to another user, for one from an anonymous user to the same one who has signed in: its events, its runs,
+   * and what was displayed. What is being answered goes on, in whatever process, and `to`'s pages show it. Pages of `from`
+   * are told that the log is gone. Resolves with whether it is `to`'s now; false: there is no such session of `from`'s in
+   * the store. Throws `bad_id`; rejects when the store fails, and may be called again.
+   */
+  transfer(sessionId: string, from: string, to: string): Promise<boolean>
+  /**
    * Deletes all of a session: its events, its runs, and who was present. What is being answered is stopped first; pages that
    * show it are told that the log is gone. Does nothing when there is no such session. Throws `bad_id`; rejects when the
    * store fails, and may be called again. A page that stays open goes on to say that it is there.
@@ -170,10 +178,11 @@ export function createLoomi(options: LoomiOptions): Loomi {
     budget,
     storeTimeoutMs,
     onError,
-    leaseUntil: () => runs.leaseUntil(),
+    leaseMs,
     isClosed: () => isClosing,
     runStopped: (sessionId, runId) => runs.wasStopped(sessionId, runId),
   })
+  const house: HousekeepingDeps = { store, log, runs, writers, presence, streams, clock, storeTimeoutMs }
   const routes = loomiRoutes({
     store,
     log,
@@ -197,17 +206,19 @@ export function createLoomi(options: LoomiOptions): Loomi {
     routes,
     fetch: (request) => app.fetch(request),
     session({ sessionId, userId, runId }) {
-      for (const [name, id] of Object.entries({ sessionId, userId, ...(runId !== undefined && { runId }) })) {
-        if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
-      }
+      checkIds({ sessionId, userId, ...(runId !== undefined && { runId }) })
       const ref = { sessionId, userId }
       return new Session(ref, { writer: writers.of(ref), log, store, clock, runs }, runId)
     },
     async stop(sessionId) {
-      if (!isId(sessionId)) throw new LoomiError('bad_id', 'sessionId is a text of 1 to 128 characters.')
+      checkIds({ sessionId })
       await runs.stop(sessionId, () => writers.flush({ sessionId }))
     },
     presence: (ref) => presence.get(ref),
+    async transfer(sessionId, from, to) {
+      checkIds({ sessionId, from, to })
+      return transferSession(sessionId, from, to, house)
+    },
     deleteSession: (sessionId) => deleteAll({ sessionId }),
     deleteUser: (userId) => deleteAll({ userId }),
     async close() {
@@ -229,18 +240,14 @@ export function createLoomi(options: LoomiOptions): Loomi {
   return loomi
 
   async function deleteAll(choice: SessionChoice): Promise<void> {
-    for (const [name, id] of Object.entries(choice))
-      if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
-    const writing = writers.sessions(choice)
-    // What was emitted so far belongs to what is deleted, and what is being answered would begin it anew.
-    const sessionIds = 'userId' in choice ? writing.map(({ sessionId }) => sessionId) : [choice.sessionId]
-    for (const sessionId of sessionIds) await loomi.stop(sessionId)
-    await presence.flush()
-    const deleted = await store.deleteSessions(choice)
-    // They know of places in runs, and of closed sessions, that are no more.
-    writers.forget(writing)
-    streams.reset(deleted)
+    checkIds(choice)
+    await deleteSessions(choice, house)
   }
+}
+
+function checkIds(ids: { readonly [name: string]: string }): void {
+  for (const [name, id] of Object.entries(ids))
+    if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
 }
 
 function describe(error: unknown): string {

@@ -11,6 +11,7 @@ import {
   formatCursor,
   type NoReplayFrame,
   parseCursor,
+  PRUNED_TAG,
   type ReplayStartFrame,
   type ResetReason,
   tagOf,
@@ -23,7 +24,7 @@ import type { StreamQuery } from './stream.ts'
 export interface Opening {
   /** Rows after this seq follow. */
   readonly position: number
-  /** Of the row at the position, null when it is not known. */
+  /** Of the row at the position, as the store has it or else the client; null when nobody knows it. */
   readonly tag: string | null
   readonly seen: number
   /** Rows up to this seq are the replay. */
@@ -43,11 +44,13 @@ export interface OpeningDeps {
   readonly presence: Pick<PresenceBook, 'place'>
   readonly pileUp: number
   readonly boot: string
+  /** Made from memory, which may lack the newest rows: what a reader has displayed beyond it is believed. */
+  readonly isFromMemory?: boolean
 }
 
 /** Decides how a stream of an existing session opens. */
 export async function openStream(
-  { store, presence, pileUp, boot }: OpeningDeps,
+  { store, presence, pileUp, boot, isFromMemory = false }: OpeningDeps,
   ref: SessionRef,
   head: SessionHead,
   query: StreamQuery,
@@ -62,7 +65,10 @@ export async function openStream(
 
   const reset = query.cursor === null ? null : checkCursor(asked, head, keys)
   const displayed = told
-    .filter((parts) => parts !== null && checkCursor(parts, head, keys) === null)
+    .filter((parts) => {
+      const objection = checkCursor(parts, head, keys)
+      return objection === null || (isFromMemory && objection === 'beyond_end')
+    })
     .map((parts) => parts!.seq)
   const decision = decideReplay({
     cursor: query.cursor === null ? null : reset === null ? asked!.seq : 0,
@@ -73,11 +79,13 @@ export async function openStream(
   })
   const { start, seen, missed, reason } = decision
   const cursor = formatCursor(head.epoch, start, keys.get(start))
+  // What this process remembers of the log may tell better than the store, where the row was pruned.
+  const claimed = reset === null && asked?.seq === start && asked.tag !== PRUNED_TAG ? asked.tag : null
   const silent = !query.follow && query.cursor === null && reason === null
   const count = silent ? 0 : head.head - start
   return {
     position: start,
-    tag: keys.has(start) ? tagOf(keys.get(start)!) : null,
+    tag: keys.has(start) ? tagOf(keys.get(start)!) : claimed,
     seen,
     to: head.head,
     count,
@@ -114,11 +122,12 @@ export function fromMemory(
       store: { keys: async (_, seqs) => known(seqs) },
       // Presence would be loaded from the same store.
       presence: { place: async () => ({ mark: null, displayed: null }) },
+      isFromMemory: true,
     },
   }
 }
 
-/** Why a cursor is not one of this log, null when it is. `keys` has the key of the cursor's row unless that was pruned. */
+/** Why a cursor is not one of this log, null when it is. `keys` has the key of the cursor's row as far as the store knows it. */
 export function checkCursor(
   parts: CursorParts | null,
   head: SessionHead,
@@ -129,8 +138,8 @@ export function checkCursor(
   if (parts.epoch !== head.epoch) return 'epoch'
   if (parts.seq > head.head) return 'beyond_end'
   const key = keys.get(parts.seq)
-  // Of a pruned row nothing can be checked: the rows after it are what remains either way.
-  if (parts.seq === 0 || key === undefined) return null
+  // Of a row that was pruned longer ago nothing can be checked: the rows after it are what remains either way.
+  if (parts.seq === 0 || key === undefined || parts.tag === PRUNED_TAG) return null
   return parts.tag === tagOf(key) ? null : 'tag'
 }
 

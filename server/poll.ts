@@ -12,8 +12,8 @@ const SLOW_POLL_MS = 5000
 export interface PollDeps {
   readonly store: Store
   readonly clock: Clock
-  /** Looks; asked again when a hint came meanwhile. */
-  readonly look: () => Promise<void>
+  /** Looks at the sessions of those ids, at all without ids; asked again when a hint came meanwhile. */
+  readonly look: (sessionIds: ReadonlySet<string> | undefined) => Promise<void>
   /** Called with every slow poll. */
   readonly onPoll: () => void
   readonly onError: (error: unknown) => void
@@ -25,7 +25,8 @@ export class Poll {
   #stopWatch: (() => void) | null = null
   #timer: unknown = null
   #isLooking = false
-  #again = false
+  /** What to look at next, null when there is nothing; undefined: everything. */
+  #next: ReadonlySet<string> | null | undefined = null
 
   constructor(deps: PollDeps) {
     this.#deps = deps
@@ -34,7 +35,7 @@ export class Poll {
   /** Begins, unless it has. */
   start(): void {
     if (this.#stopWatch) return
-    this.#stopWatch = this.#deps.store.watch(() => this.now())
+    this.#stopWatch = this.#deps.store.watch((sessionIds) => this.now(sessionIds))
     this.#sleep()
   }
 
@@ -44,10 +45,11 @@ export class Poll {
     this.#deps.clock.clearTimeout(this.#timer)
   }
 
-  /** Looks at once. */
-  now(): void {
-    if (this.#isLooking) this.#again = true
-    else void this.#look()
+  /** Looks at once; at the sessions of those ids, at all without ids. */
+  now(sessionIds?: ReadonlySet<string>): void {
+    this.#next =
+      sessionIds && this.#next !== undefined ? new Set([...(this.#next ?? []), ...sessionIds]) : undefined
+    if (!this.#isLooking) void this.#look()
   }
 
   #sleep(): void {
@@ -62,11 +64,12 @@ export class Poll {
     const { clock, look, onError } = this.#deps
     this.#isLooking = true
     try {
-      do {
-        this.#again = false
+      while (this.#next !== null) {
+        const sessionIds = this.#next
+        this.#next = null
         // One that hangs must not keep all later hints from being heard.
-        await within(clock, SLOW_POLL_MS, look())
-      } while (this.#again)
+        await within(clock, SLOW_POLL_MS, look(sessionIds))
+      }
     } catch (error) {
       onError(error)
     } finally {

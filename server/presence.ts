@@ -11,7 +11,14 @@ import { type Clock, within } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import { type Cursor, parseCursor, type Rung, type TabState } from './protocol.ts'
 import type { Mark } from './replay-decision.ts'
-import { nameOf, type PresenceRow, type SessionHead, type SessionRef, type Store } from './store.ts'
+import {
+  nameOf,
+  type PresenceRow,
+  type SessionChoice,
+  type SessionHead,
+  type SessionRef,
+  type Store,
+} from './store.ts'
 
 const FLUSH_MS = 10_000
 /** A beat does not wait longer for what the store knows of its user. */
@@ -55,6 +62,7 @@ export class PresenceBook {
   readonly #onError: (error: unknown) => void
   readonly #entries = new Map<string, Promise<Entry> | Entry>()
   #timer: unknown = null
+  #flushing: Promise<void> = Promise.resolve()
 
   constructor(store: Store, clock: Clock, thresholdMs: number, onError: (error: unknown) => void) {
     this.#store = store
@@ -121,10 +129,15 @@ export class PresenceBook {
     return row && { ...ref, lastBeatAt: row.lastBeatAt, rung, state, displayed: row.displayed }
   }
 
-  /** Writes what changed; a failure is reported and tried again with the next flush. */
-  async flush(): Promise<void> {
+  /** Writes what changed; a failure is reported and tried again with the next flush. Resolves when an earlier flush is over, too. */
+  flush(): Promise<void> {
     this.#clock.clearTimeout(this.#timer)
     this.#timer = null
+    this.#flushing = Promise.all([this.#flushing, this.#save()]).then(() => undefined)
+    return this.#flushing
+  }
+
+  async #save(): Promise<void> {
     const dirty = [...this.#entries.values()].filter(
       // One that does not know what stands in the store must not overwrite it.
       (entry): entry is Entry => !(entry instanceof Promise) && entry.dirty && !entry.isUnknown,
@@ -137,6 +150,15 @@ export class PresenceBook {
       this.#onError(error)
       if (error instanceof LoomiError && error.code === 'closed') return
       for (const entry of dirty) this.#touch(entry)
+    }
+  }
+
+  /** Forgets what is remembered of certain sessions, or of a user; what the store knows is asked anew. */
+  forget(choice: SessionChoice): void {
+    for (const name of this.#entries.keys()) {
+      const [userId, sessionId] = name.split('\u0000')
+      if ('userId' in choice ? choice.userId === userId : choice.sessionId === sessionId)
+        this.#entries.delete(name)
     }
   }
 
@@ -155,7 +177,8 @@ export class PresenceBook {
       return known
     }
     const loading = this.#load(ref).then((entry) => {
-      this.#entries.set(name, entry)
+      // Unless it was forgotten meanwhile.
+      if (this.#entries.get(name) === loading) this.#entries.set(name, entry)
       return entry
     })
     this.#entries.set(name, loading)

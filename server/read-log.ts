@@ -28,9 +28,9 @@ export async function* readLog(
     )
   }
   for (let seq = from.seq; head && seq < head.head;) {
-    const rows = await store.read(ref, seq, 500)
-    if (rows.length === 0) return
-    for (const row of rows) {
+    const { events } = await store.read(ref, seq, 500)
+    if (events.length === 0) return
+    for (const row of events) {
       seq = row.seq
       if (seq > head.head) return
       yield {

@@ -24,6 +24,11 @@ const MAX_PACE_MS = 5000
 /** Longer texts are no cursor; they are answered like any other malformed one. */
 const MAX_CURSOR_LENGTH = 128
 
+const REFUSALS = {
+  draining: 'This server is going away, and another one takes its place. Try again after Retry-After.',
+  too_many_streams: 'This server holds as many streams as it may. Try again after Retry-After.',
+} as const
+
 /** What the route works with. */
 export interface RouteDeps extends StreamDeps {
   readonly authorize: Authorize | undefined
@@ -97,12 +102,8 @@ async function stream(c: Context, deps: RouteDeps): Promise<Response> {
     return c.body(null, 204, { 'Cache-Control': 'no-store' })
   }
   if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS)
-  if (deps.streams.full) {
-    throw new LoomiError(
-      'too_many_streams',
-      'This server holds as many streams as it may. Try again after Retry-After.',
-    )
-  }
+  const { refusal } = deps.streams
+  if (refusal) throw new LoomiError(refusal, REFUSALS[refusal])
   const outgoing = nodeResponseOf(c.env)
   // What middleware has set so far, a CORS header for one, belongs on the stream too.
   const headers = { ...Object.fromEntries(c.res.headers), ...STREAM_HEADERS }

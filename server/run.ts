@@ -9,7 +9,7 @@ import { LoomiError } from './errors.ts'
 import { isId, type Json, type RunEnd } from './protocol.ts'
 import type { RunBook } from './runs.ts'
 import type { SessionWriter } from './session-writer.ts'
-import { NOWHERE, opensRun, type RunPlace, type RunRef, type SessionRef } from './store.ts'
+import { NOWHERE, opensRun, type RunPlace, type RunRef } from './store.ts'
 
 /** What a run works with. */
 export interface RunDeps {
@@ -20,7 +20,6 @@ export interface RunDeps {
 
 /** One answer; see the module. */
 export class Run {
-  readonly #session: SessionRef
   readonly #deps: RunDeps
   readonly #abort = new AbortController()
   #id: string
@@ -31,15 +30,14 @@ export class Run {
   #state: 'new' | 'open' | RunEnd = 'new'
 
   /** `isResumed`: it may have been fed before, here or elsewhere; what is stored of it adds nothing. */
-  constructor(session: SessionRef, id: string, isResumed: boolean, deps: RunDeps) {
-    this.#session = session
+  constructor(id: string, isResumed: boolean, deps: RunDeps) {
     this.#id = id
     this.#deps = deps
     if (isResumed) deps.writer.resumeRun(id)
   }
 
   get ref(): RunRef {
-    return { ...this.#session, runId: this.#id }
+    return { ...this.#deps.writer.ref, runId: this.#id }
   }
 
   /** All the names under which somebody may stop it. */

@@ -50,27 +50,22 @@ export class RunBook {
     this.#drift = driftOf(deps.clock)
   }
 
-  /** Until when an append leases its runs. */
-  leaseUntil(): number {
-    return this.#deps.clock.now() + this.#deps.leaseMs
-  }
-
   /** A run begins: it is leased from now on. */
   begin(run: Run): void {
     if (this.#closed) return
     this.#open.add(run)
     const { clock, leaseMs, store } = this.#deps
-    this.#stopWatch ??= store.watch(() => this.#lookWithin(LOOK_MS))
+    this.#stopWatch ??= store.watch((sessionIds) => this.#hear(sessionIds))
     this.#renewTimer ??= clock.setTimeout(() => void this.#renew(), leaseMs / 3)
     this.#lookWithin(LOOK_ANYWAY_MS)
     // With its first event it is leased by the append; one that has none yet is leased here.
-    if (run.isEmpty) void this.#quietly(() => store.leaseRuns([run.ref], this.leaseUntil()))
+    if (run.isEmpty) void this.#quietly(() => store.leaseRuns([run.ref], this.#deps.leaseMs))
   }
 
   /** A run has another name; a stop of the one before may be on its way. */
   renamed(run: Run, former: RunRef): void {
     void this.#quietly(async () => {
-      await this.#deps.store.leaseRuns([run.ref], this.leaseUntil())
+      await this.#deps.store.leaseRuns([run.ref], this.#deps.leaseMs)
       await this.#deps.store.releaseRuns([former])
     })
   }
@@ -130,8 +125,8 @@ export class RunBook {
     this.#sweptAt = elapsed
     await this.#quietly(async () => {
       // Our own first: after an outage they have lapsed like those of the dead.
-      if (this.#open.size > 0) await store.leaseRuns(this.#refs(), this.leaseUntil())
-      const ended = await store.endRuns('interrupted', { lapsedAt: clock.now() }, this.#now())
+      if (this.#open.size > 0) await store.leaseRuns(this.#refs(), this.#deps.leaseMs)
+      const ended = await store.endRuns('interrupted', { lapsed: true }, this.#now())
       if (ended > 0) log.refresh()
     })
   }
@@ -157,7 +152,13 @@ export class RunBook {
   async #renew(): Promise<void> {
     const { clock, leaseMs, store } = this.#deps
     this.#renewTimer = clock.setTimeout(() => void this.#renew(), leaseMs / 3)
-    await this.#quietly(() => store.leaseRuns(this.#refs(), this.leaseUntil()))
+    await this.#quietly(() => store.leaseRuns(this.#refs(), this.#deps.leaseMs))
+  }
+
+  /** Another process has written something, perhaps a stop. */
+  #hear(sessionIds: ReadonlySet<string> | undefined): void {
+    const isOurs = !sessionIds || this.#refs().some(({ sessionId }) => sessionIds.has(sessionId))
+    if (isOurs) this.#lookWithin(LOOK_MS)
   }
 
   #lookWithin(ms: number): void {

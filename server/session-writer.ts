@@ -12,7 +12,9 @@ import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
 import { batchesOf, cut, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
-import { type NewEvent, type RunPlace, type SessionRef, type Store } from './store.ts'
+import { pendingFull, type Refusal, refusal } from './refusals.ts'
+import type { RunPlace, SessionRef, Store } from './store.ts'
+import type { UnconfirmedEvent } from './unconfirmed.ts'
 
 const COALESCE_MS = 40
 const RETRY_MIN_MS = 50
@@ -27,8 +29,8 @@ export interface WriterDeps {
   readonly storeTimeoutMs: number
   /** What all writers of the process together may keep waiting. */
   readonly budget: { used: number; readonly max: number }
-  /** Until when an append leases its runs. */
-  readonly leaseUntil: () => number
+  /** For how many milliseconds an append leases its runs. */
+  readonly leaseMs: number
   /** Nothing is taken any more. */
   readonly isClosed: () => boolean
   /** The store refused a run's events because it was stopped. */
@@ -38,7 +40,9 @@ export interface WriterDeps {
 
 /** Appends to one session; see the module. */
 export class SessionWriter {
-  readonly #ref: SessionRef
+  #ref: SessionRef
+  /** Whose the session was when the store took the last append. */
+  #owner: string
   readonly #deps: WriterDeps
   readonly #pending: Pending
   /** What is to be appended, in order, and under its final keys. */
@@ -66,8 +70,14 @@ export class SessionWriter {
 
   constructor(ref: SessionRef, deps: WriterDeps) {
     this.#ref = ref
+    this.#owner = ref.userId
     this.#deps = deps
     this.#pending = new Pending(deps.budget)
+  }
+
+  /** The session, as the user has it whose it is now. */
+  get ref(): SessionRef {
+    return this.#ref
   }
 
   /** Why the store refuses this session for good, null as long as it doesn't. */
@@ -108,6 +118,16 @@ export class SessionWriter {
     if (structural || quiet || this.#pending.isLarge) this.#flushNow()
     else if (!this.#pending.isEmpty)
       this.#timer ??= this.#deps.clock.setTimeout(() => this.#flushNow(), COALESCE_MS)
+  }
+
+  /** The session was given to another user: from now on it is that one's viewers who get what the store does not have yet. */
+  give(userId: string): void {
+    const { unconfirmed } = this.#deps.log
+    if (this.#backlog.some(({ isPublished }) => isPublished)) unconfirmed.discard(this.#ref)
+    this.#ref = { ...this.#ref, userId }
+    this.#owner = userId
+    for (const group of this.#backlog) group.isPublished = false
+    if (this.#isProvisional) this.#publish()
   }
 
   /** Resolves when all that was pushed so far is stored, or refused for good. */
@@ -153,8 +173,8 @@ export class SessionWriter {
     clock.clearTimeout(late)
     this.#backlog.splice(0, batch.length)
     this.#pending.release(batch)
-    const published = batch.filter(({ isPublished }) => isPublished).length
-    if (published > 0) log.unconfirmed.confirm(this.#ref, published)
+    if (batch.some(({ isPublished }) => isPublished)) log.unconfirmed.confirm(this.#ref, new Set(batch))
+    if (this.#owner !== this.#ref.userId) this.give(this.#owner)
     this.#settle(Math.max(this.#settled, ...batch.map(({ serial }) => serial)))
   }
 
@@ -169,7 +189,7 @@ export class SessionWriter {
   #publish(): void {
     this.#isProvisional = true
     this.#backlog.push(...this.#pending.takeAll())
-    const events: NewEvent[] = []
+    const events: UnconfirmedEvent[] = []
     for (const group of this.#backlog) {
       const high = this.#highs.get(group.events[0]!.run_id)
       // Of a run that was fed before, nobody knows now what is stored of it.
@@ -179,7 +199,7 @@ export class SessionWriter {
       const event = joinGroup(group, high ?? null)
       if (!event) continue
       group.isPublished = true
-      events.push(event)
+      events.push({ of: group, event })
     }
     if (events.length > 0) this.#deps.log.unconfirmed.publish(this.#ref, events)
   }
@@ -203,7 +223,7 @@ export class SessionWriter {
 
   /** One try; false when something was learned that another try must heed. */
   async #tryAppend(groups: readonly Group[]): Promise<boolean> {
-    const { log, store, leaseUntil, runStopped } = this.#deps
+    const { log, store, leaseMs, runStopped } = this.#deps
     for (const [runId, high] of this.#highs) {
       if (high === null) this.#highs.set(runId, await store.runHigh(this.#ref, runId))
     }
@@ -212,8 +232,11 @@ export class SessionWriter {
       .map((group) => joinGroup(group, this.#highs.get(group.events[0]!.run_id) ?? null))
       .filter((event) => event !== null)
     if (events.length === 0) return true
-    const result = await log.append(this.#ref, events, leaseUntil())
+    const asked = this.#ref
+    const result = await log.append(asked, events, leaseMs)
     if (result.ok) {
+      // What was asked before this process gave the session away knows nothing of it.
+      if (this.#ref === asked) this.#owner = result.userId
       for (const { run_id, n, i } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, { n, i })
       return true
     }
@@ -246,24 +269,10 @@ export class SessionWriter {
     else if (!groups[0]!.dropped) await this.#append([dropOf(groups, 'refused')])
   }
 
-  #refuse(code: 'not_owner' | 'session_closed' | 'closed'): void {
+  #refuse(code: Refusal): void {
     // Said once: an agent may go on for minutes.
     if (this.#refused?.code === code) return
-    this.#refused = new LoomiError(code, REFUSALS[code](this.#ref.sessionId))
+    this.#refused = refusal(code, this.#ref)
     this.#deps.onError(this.#refused)
   }
-}
-
-const REFUSALS = {
-  not_owner: (id: string) => `Session ${id} belongs to another user. Use a session id of this user’s own.`,
-  session_closed: (id: string) => `Session ${id} was closed. Go on in a new session.`,
-  closed: (id: string) =>
-    `What is emitted to session ${id} after loomi.close() is not stored. Close it later.`,
-} as const
-
-function pendingFull({ sessionId }: SessionRef): LoomiError {
-  return new LoomiError(
-    'pending_full',
-    `The store is behind and maxPendingBytes are waiting: events of session ${sessionId} are dropped from here on, which the log will say.`,
-  )
 }

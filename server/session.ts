@@ -52,8 +52,8 @@ export interface SessionDeps {
  */
 export class Session {
   readonly sessionId: string
+  /** Whom the handle was made for, also when the session is somebody else's by now. */
   readonly userId: string
-  readonly #ref: SessionRef
   readonly #deps: SessionDeps
   /** The run that the app named, as long as no run has that name. */
   #name: string | undefined
@@ -62,7 +62,6 @@ export class Session {
 
   /** @internal */
   constructor(ref: SessionRef, deps: SessionDeps, runId: string | undefined) {
-    this.#ref = ref
     this.#deps = deps
     this.sessionId = ref.sessionId
     this.userId = ref.userId
@@ -182,14 +181,14 @@ export class Session {
   /** The cursor of the newest event, counting what was emitted so far; `0` while there is none. For a page that renders its own history. */
   async cursor(): Promise<Cursor> {
     await this.#deps.writer.flush()
-    const head = await this.#deps.log.head(this.#ref)
+    const head = await this.#deps.log.head(this.#deps.writer.ref)
     return head ? formatCursor(head.epoch, head.head, head.headKey) : '0'
   }
 
   /** The log as it is now, after a cursor (default: from the beginning), in order. Throws `bad_request` for a cursor of another log. */
   async *read({ after = '0' }: { after?: Cursor } = {}): AsyncGenerator<ReadEvent> {
     await this.#deps.writer.flush()
-    yield* readLog(this.#ref, after, this.#deps)
+    yield* readLog(this.#deps.writer.ref, after, this.#deps)
   }
 
   /** Why the store refuses this session for good, null as long as it doesn't. */
@@ -231,7 +230,7 @@ export class Session {
   }
 
   #newRun(id: string, isResumed: boolean): Run {
-    return new Run(this.#ref, id, isResumed, this.#deps)
+    return new Run(id, isResumed, this.#deps)
   }
 }
 

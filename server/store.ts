@@ -10,17 +10,23 @@
  *    again finds the numbers of its next chunks free.
  * 4. **Ownership.** A session belongs to the user of its first event. Reads for anybody else find nothing; an
  *    append for anybody else is refused with `not_owner`.
- * 5. **Epoch.** A random word made with the session's log, so that a lost and begun-again log is noticed.
+ * 5. **Epoch.** A random word made with the session's log, so that a lost and begun-again log is noticed. A page of rows
+ *    comes with the head of the log that they belong to, both of one moment.
  * 6. **Wake-ups are hints.** `watch` may call too often or too late; nothing may depend on it.
  * 7. **Runs.** A run is open from its first event that opens one ({@link opensRun}), or from its first lease, until a
  *    `run_end`. Whoever ends runs for their producers (`endRuns`) does it once: in the same transaction the end is written
  *    and the run is no longer open. A run that was stopped takes nothing any more; one that ended otherwise is open again
  *    with its next event. An `interrupted` end stands outside the producer's places, under an `i` of -1, -2 …, because its
- *    producer may live and go on; a run of which no event is stored is forgotten instead.
+ *    producer may live and go on; a run of which no event is stored is forgotten instead. When a lease lapses is a matter of
+ *    the store's clock alone: producers say how long, never until when.
  * 8. **Pruning** takes a session's oldest rows, never one before an older one, and never its newest: its head, epoch and
  *    newest key stay what they were, its next row gets the next seq, and what is fed again of a pruned row adds nothing.
+ *    Of the newest row that went the key stays known, so that a reader who stood there can still be told from one of another
+ *    log.
  *    A row's age counts from when the store took it, by the store's clock: a producer's `created_at` may be wrong, and
  *    then rows would go at once, or never.
+ * 9. **Transfer** gives a session, its runs and its presence to another user. Who produced for the former owner may go on:
+ *    an append in a former owner's name goes into the session. To a former owner's reads the session does not exist.
  *
  * @module
  */
@@ -47,7 +53,7 @@ export interface RunPlace {
 export type RunChoice =
   | { readonly sessionId: string; readonly except?: readonly RunRef[] }
   | { readonly runs: readonly RunRef[] }
-  | { readonly lapsedAt: number }
+  | { readonly lapsed: true }
 
 /** What may go from the log. Without a number nothing goes on its account. */
 export interface Retention {
@@ -68,7 +74,10 @@ export interface Pruned {
 /** Which sessions are meant: one, or all of a user. */
 export type SessionChoice = { readonly sessionId: string } | { readonly userId: string }
 
-/** An event on its way into the log. `event_data` and `event_metadata` are JSON text, kept to the letter. */
+/**
+ * An event on its way into the log. `event_data` and `event_metadata` are JSON text. All of it is kept to the letter; what a
+ * store can't keep so, as U+0000 or half a surrogate pair that is not escaped, it refuses with `store_refused`.
+ */
 export interface NewEvent {
   readonly run_id: string
   /** Number of the input chunk in its run, from 1; an event that joins several carries the last one's. */
@@ -105,11 +114,19 @@ export interface SessionHead {
   readonly closedSeq: number | null
 }
 
+/** A piece of the log and the head that it had at that moment; null when the session does not exist or is somebody else's. */
+export interface LogPage {
+  readonly head: SessionHead | null
+  readonly events: readonly StoredEvent[]
+}
+
 /** Answer to an append. */
 export type AppendResult =
   | {
       readonly ok: true
       readonly head: SessionHead
+      /** Whose session it is now; not the ref's user when it was transferred meanwhile. */
+      readonly userId: string
       /** The rows that were added, in order; those at or below the run's highest n are not among them. */
       readonly added: readonly StoredEvent[]
     }
@@ -152,29 +169,39 @@ export interface PresenceRow extends SessionRef {
  */
 export interface Store {
   /**
-   * Adds events to a session, making it if need be. The batch is one transaction. With `leaseUntil` (milliseconds since
-   * 1970) the runs that are open after it are leased until then.
+   * Adds events to a session, making it if need be. The batch is one transaction. With `leaseMs` the runs that are open
+   * after it are leased for so many milliseconds from now on.
    */
-  append(ref: SessionRef, events: readonly NewEvent[], leaseUntil?: number): Promise<AppendResult>
-  /** Rows after a seq, in order, at most `limit` and about a mebibyte of them. */
-  read(ref: SessionRef, after: number, limit: number): Promise<readonly StoredEvent[]>
+  append(ref: SessionRef, events: readonly NewEvent[], leaseMs?: number): Promise<AppendResult>
+  /** Rows after a seq, in order, at most `limit` and about a mebibyte of them, with the head at that moment. */
+  read(ref: SessionRef, after: number, limit: number): Promise<LogPage>
   /** The heads of those sessions that exist and belong to their ref's user, in the order of `refs`, null for the others. */
   heads(refs: readonly SessionRef[]): Promise<readonly (SessionHead | null)[]>
-  /** The keys of those rows of a session that exist, by seq. */
+  /** The keys of those rows of a session that exist, and of the newest row that was pruned, by seq. */
   keys(ref: SessionRef, seqs: readonly number[]): Promise<ReadonlyMap<number, string>>
   /** The highest place stored of a run, `n` 0 and `i` -1 when there is none. */
   runHigh(ref: SessionRef, runId: string): Promise<RunPlace>
-  /** Leases runs, one statement for all; one that is not known yet is open from now on. Those that ended for good are left alone. */
-  leaseRuns(runs: readonly RunRef[], leaseUntil: number): Promise<void>
+  /**
+   * Leases runs for so many milliseconds from now on, one statement for all; one that is not known yet is open from now on.
+   * Those that ended for good are left alone.
+   */
+  leaseRuns(runs: readonly RunRef[], leaseMs: number): Promise<void>
   /** Forgets those open runs that have no event. */
   releaseRuns(runs: readonly RunRef[]): Promise<void>
   /** Which of these runs were stopped. */
   stoppedRuns(runs: readonly RunRef[]): Promise<readonly RunRef[]>
   /** Appends a `run_end` to each open run of the choice and resolves with their number. `createdAt` is ISO 8601. */
   endRuns(status: RunEnd & ('stopped' | 'interrupted'), choice: RunChoice, createdAt: string): Promise<number>
+  /**
+   * Gives a session from one user to another. Resolves with whether it was `from`'s; already being `to`'s counts as done.
+   */
+  transferSession(sessionId: string, from: string, to: string): Promise<boolean>
   /** What is known of a user's presence in a session. */
   loadPresence(ref: SessionRef): Promise<PresenceRow | null>
-  /** Keeps presence, one statement for all rows. */
+  /**
+   * Keeps presence, one statement for all rows. Several servers may hear of the same user: the later beat wins, and within
+   * an epoch `displayed` never goes back.
+   */
   savePresence(rows: readonly PresenceRow[]): Promise<void>
   /**
    * Deletes rows that may go, at most `limit` of them, beginning where the last call's `next` says. Calls that go on until
@@ -186,8 +213,11 @@ export interface Store {
    * under such a name is another log, of another epoch. When it fails in the middle, a call again deletes the rest.
    */
   deleteSessions(choice: SessionChoice): Promise<readonly SessionRef[]>
-  /** Calls `changed` when another process may have appended. The answer ends it. */
-  watch(changed: () => void): () => void
+  /**
+   * Calls `changed` when another process may have appended, with the ids of the sessions that it is about where the store
+   * knows them. The answer ends it.
+   */
+  watch(changed: (sessionIds?: ReadonlySet<string>) => void): () => void
   /** Finishes what was asked for and lets go of everything. */
   close(): Promise<void>
 }

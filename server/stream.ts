@@ -6,9 +6,10 @@
  *
  * @module
  */
-import { type Clock, sleep } from './clock.ts'
+import { type Clock, sleep, within } from './clock.ts'
 import { type EncodedRow, encodeFrame, frameText, mergeRows, type Piece, toBytes } from './frames.ts'
-import type { Log, Page, Watch } from './log.ts'
+import type { Log, Watch } from './log.ts'
+import type { Page } from './log-entry.ts'
 import { headToOpen } from './opening-head.ts'
 import { type Opening, type OpeningDeps, openStream } from './opening.ts'
 import { Patience } from './patience.ts'
@@ -74,7 +75,6 @@ class StreamLoop {
   /** With what the stream opens, as long as the store does not answer. */
   #memory: OpeningDeps | null = null
   readonly #boot: string
-  #epoch = ''
   #position = 0
   /** Of the row at the position; null when it is pruned, or at the beginning. */
   #tag: string | null = null
@@ -98,10 +98,10 @@ class StreamLoop {
     // A session that was not there a moment ago is asked for again: by now its first event would wake us.
     const head = known ?? (await this.#headToOpen())
     if (head) await this.#open(head, this.#query.cursor)
-    else if (head === null) await this.#awaitSession()
+    else if (head === null) await this.#awaitSession(false)
     while (!this.#gone && !this.#complete) {
       const page = this.#query.follow || this.#opening ? await this.#patience.ask(() => this.#read()) : null
-      if (page === null && this.#epoch !== '' && this.#query.follow) await this.#lose()
+      if (page === null && this.#stream.epoch !== '' && this.#query.follow) await this.#lose()
       else if (page && this.#isOtherLog(page)) await this.#beginAgain(page)
       else if (page && page.head > this.#position) await this.#writePage(page)
       else if (this.#query.follow && !this.#gone) await this.#patience.rest()
@@ -126,14 +126,14 @@ class StreamLoop {
 
   #isOtherLog({ epoch, head, isReplaced }: Page): boolean {
     // A replay that ends beyond the head was announced of a log that is no more.
-    return epoch !== this.#epoch || head < (this.#opening?.to ?? this.#position) || isReplaced
+    return epoch !== this.#stream.epoch || head < (this.#opening?.to ?? this.#position) || isReplaced
   }
 
   /**
    * Holds the stream until the session has an event for this user. Whether it does not exist yet or is somebody else's, the
-   * answer is the same.
+   * answer is the same. `isLost`: it had one.
    */
-  async #awaitSession(): Promise<void> {
+  async #awaitSession(isLost: boolean): Promise<void> {
     const { cursor, follow } = this.#query
     const boot = this.#boot
     await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot }, null)
@@ -144,20 +144,26 @@ class StreamLoop {
       if (!this.#gone) head = await this.#patience.ask(() => this.#deps.log.head(this.#ref))
     }
     if (!head) return
-    this.#epoch = head.epoch
+    this.#stream.epoch = head.epoch
     // A client that was somewhere already was in a log that is lost; any other sees the first event live.
-    if (cursor !== null && cursor !== '0') await this.#open(head, cursor)
+    if (cursor === null || cursor === '0') return
+    if (!isLost) return this.#open(head, cursor)
+    // Its cursor may even be of this log, if that came back; the reader has nothing of it any more.
+    const start = formatCursor(head.epoch, 0)
+    await this.#send({ type: 'reset', reason: 'epoch' }, start)
+    await this.#open(head, start)
   }
 
   /** Decides where to begin and says so. */
   async #open(head: SessionHead, cursor: string | null): Promise<void> {
-    this.#epoch = head.epoch
+    this.#stream.epoch = head.epoch
     const opens = this.#memory ?? { ...this.#deps, boot: this.#boot }
     this.#memory = null
     const opened = await this.#patience.ask(() =>
       openStream(opens, this.#ref, head, { ...this.#query, cursor }),
     )
     if (!opened) return
+    if (opened.position > 0 && !opens.isFromMemory) await this.#confirm()
     this.#position = opened.position
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
@@ -168,18 +174,25 @@ class StreamLoop {
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
   }
 
+  /** A reader may have rows whose producer does not know yet that they are stored: it must not get them once more. */
+  async #confirm(): Promise<void> {
+    const { log, clock, storeTimeoutMs, onError } = this.#deps
+    await within(clock, storeTimeoutMs, log.confirm(this.#ref)).catch(onError)
+  }
+
   /** The session was deleted under an open stream; one of that name may begin. */
   async #lose(): Promise<void> {
-    this.#epoch = ''
+    this.#stream.epoch = ''
     this.#position = 0
     this.#tag = this.#opening = null
     await this.#send({ type: 'reset', reason: 'epoch' }, null)
-    await this.#awaitSession()
+    await this.#awaitSession(true)
   }
 
   /** The log was lost and begun again, or replaced by an older copy, under an open stream. */
   async #beginAgain(page: Page): Promise<void> {
-    const reason: ResetReason = page.epoch !== this.#epoch ? 'epoch' : page.isReplaced ? 'tag' : 'beyond_end'
+    const reason: ResetReason =
+      page.epoch !== this.#stream.epoch ? 'epoch' : page.isReplaced ? 'tag' : 'beyond_end'
     const head = await this.#patience.ask(() => this.#deps.log.head(this.#ref))
     if (!head) return
     await this.#send({ type: 'reset', reason }, formatCursor(head.epoch, 0))
@@ -192,7 +205,7 @@ class StreamLoop {
     const first = rows[0]?.row.seq ?? page.head + 1
     if (first > this.#position + 1) {
       const gap: Frame = { type: 'gap', from: this.#position + 1, to: first - 1 }
-      pieces.push(frameText(gap, formatCursor(this.#epoch, first - 1)))
+      pieces.push(frameText(gap, formatCursor(this.#stream.epoch, first - 1)))
       this.#position = first - 1
       this.#tag = null
     }
@@ -229,8 +242,8 @@ class StreamLoop {
   #cursorOf(rows: readonly EncodedRow[], seq: number): Cursor {
     const last = rows.at(-1)
     return last && last.row.seq === seq
-      ? formatCursor(this.#epoch, seq, keyOf(last.row))
-      : formatCursor(this.#epoch, seq)
+      ? formatCursor(this.#stream.epoch, seq, keyOf(last.row))
+      : formatCursor(this.#stream.epoch, seq)
   }
 
   #pieces(rows: readonly EncodedRow[]): readonly Piece[] {

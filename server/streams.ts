@@ -24,12 +24,15 @@ const RETRY_SPREAD_MS = 2000
 /** One open stream. */
 export interface OpenStream {
   readonly sink: Sink
+  /** Of the log that it shows; empty when it shows none. */
+  epoch: string
   /** Writes bytes and waits while the reader is behind. */
   write(bytes: Uint8Array): Promise<void> | void
 }
 
 interface Entry {
   readonly sink: Sink
+  readonly stream: OpenStream
   readonly expiresAt: number
   lastWriteAt: number
   blockedSince: number | null
@@ -63,15 +66,17 @@ export class Streams {
     this.#max = limits.streams
   }
 
-  /** Whether one more stream may open. */
-  get full(): boolean {
-    return this.#count >= this.#max || this.#isRefusing
+  /** Why no more stream may open, null when one may. */
+  get refusal(): 'draining' | 'too_many_streams' | null {
+    if (this.#isRefusing) return 'draining'
+    return this.#count >= this.#max ? 'too_many_streams' : null
   }
 
   /** Takes a stream in. Beyond the limit of its user and session the oldest one is ended with `superseded`. */
   open(ref: SessionRef, sink: Sink, expiresAt = Infinity): OpenStream {
     const lastWriteAt = this.#clock.now()
-    const entry: Entry = { sink, expiresAt, lastWriteAt, blockedSince: null, hasEnded: false }
+    const stream: OpenStream = { sink, epoch: '', write: (bytes) => this.#write(entry, bytes) }
+    const entry: Entry = { sink, stream, expiresAt, lastWriteAt, blockedSince: null, hasEnded: false }
     const name = nameOf(ref)
     const streams = this.#bySession.get(name) ?? new Set()
     this.#bySession.set(name, streams.add(entry))
@@ -85,18 +90,7 @@ export class Streams {
       finish(oldest!)
     }
     this.#timer ??= this.#clock.setTimeout(this.#tick, TICK_MS)
-    return {
-      sink,
-      write: (bytes) => {
-        if (entry.hasEnded) return closing(sink)
-        entry.lastWriteAt = this.#clock.now()
-        if (sink.write(bytes)) return
-        entry.blockedSince = entry.lastWriteAt
-        return sink.drained().then(() => {
-          entry.blockedSince = null
-        })
-      },
-    }
+    return stream
   }
 
   /** Takes no more streams. */
@@ -123,10 +117,17 @@ export class Streams {
     }
   }
 
-  /** Ends the streams of sessions that were deleted; their readers are told that the log is gone. */
-  reset(refs: readonly SessionRef[]): void {
-    for (const ref of refs) {
-      for (const entry of this.#bySession.get(nameOf(ref)) ?? []) {
+  /**
+   * To be asked for before sessions are deleted or given away. The answer, called when they are, ends the streams that show
+   * them; their readers are told that the log is gone. Streams that have found out, and may show the next log, are left alone.
+   */
+  resetter(): (refs: readonly SessionRef[]) => void {
+    const epochs = new Map<Entry, string>()
+    for (const streams of this.#bySession.values())
+      for (const entry of streams) epochs.set(entry, entry.stream.epoch)
+    return (refs) => {
+      for (const entry of refs.flatMap((ref) => [...(this.#bySession.get(nameOf(ref)) ?? [])])) {
+        if (entry.stream.epoch !== epochs.get(entry)) continue
         // Without an id: there is no other log yet that a cursor could name.
         if (!entry.hasEnded) entry.sink.write(encodeFrame({ type: 'reset', reason: 'epoch' }, null))
         finish(entry)
@@ -140,6 +141,17 @@ export class Streams {
     this.#closed = true
     this.#clock.clearTimeout(this.#timer)
     for (const streams of this.#bySession.values()) for (const entry of streams) finish(entry)
+  }
+
+  #write(entry: Entry, bytes: Uint8Array): Promise<void> | void {
+    const { sink } = entry
+    if (entry.hasEnded) return closing(sink)
+    entry.lastWriteAt = this.#clock.now()
+    if (sink.write(bytes)) return
+    entry.blockedSince = entry.lastWriteAt
+    return sink.drained().then(() => {
+      entry.blockedSince = null
+    })
   }
 
   #sendAway(entry: Entry, windowMs: number): void {

@@ -11,6 +11,8 @@ const MAX_BYTES = 512 * 1024
 /** The newest rows; see the module. */
 export class Tail {
   #rows: EncodedRow[] = []
+  /** Tag of the row before the first. */
+  #before: string | null = null
   #bytes = 0
 
   /** The rows, the newest last. */
@@ -23,10 +25,11 @@ export class Tail {
     return this.#rows.at(-1)?.row.seq ?? 0
   }
 
-  /** The row of a seq, if it is here. */
-  at(seq: number): EncodedRow | undefined {
-    const first = this.#rows[0]
-    return first && this.#rows[seq - first.row.seq]
+  /** The tag of the row of a seq, null when it is not known. */
+  tagAt(seq: number): string | null {
+    const first = this.#rows[0]?.row.seq
+    if (first === undefined) return null
+    return seq === first - 1 ? this.#before : (this.#rows[seq - first]?.tag ?? null)
   }
 
   /** The rows after a seq; null when the tail does not reach back so far. */
@@ -36,22 +39,24 @@ export class Tail {
     return this.#rows.slice(seq + 1 - first.row.seq)
   }
 
-  /** Adds newer rows; the oldest make room. Rows that leave a hole begin a new tail. */
-  extend(rows: readonly EncodedRow[]): void {
+  /** Adds newer rows; the oldest make room. Rows that leave a hole begin a new tail. `before`: tag of the row before them, if it is known. */
+  extend(rows: readonly EncodedRow[], before: string | null = null): void {
     for (const row of rows) {
       if (row.row.seq <= this.end) continue
       if (this.end > 0 && row.row.seq !== this.end + 1) this.clear()
+      if (this.end === 0) this.#before = row === rows[0] ? before : null
       this.#rows.push(row)
       this.#bytes += row.bytes.length
     }
     let drop = 0
     while (this.#rows.length - drop > MAX_ROWS || this.#bytes > MAX_BYTES)
       this.#bytes -= this.#rows[drop++]!.bytes.length
-    if (drop > 0) this.#rows.splice(0, drop)
+    if (drop > 0) this.#before = this.#rows.splice(0, drop).at(-1)!.tag
   }
 
   clear(): void {
     this.#rows = []
+    this.#before = null
     this.#bytes = 0
   }
 }

@@ -4,12 +4,18 @@
  * @module
  */
 import { encodeProvisional } from './frames.ts'
-import { nameOf, type NewEvent, type SessionRef } from './store.ts'
+import { comesAfter, nameOf, type NewEvent, type RunPlace, type SessionRef } from './store.ts'
 
-interface Unstored {
+interface Unstored extends UnconfirmedEvent {
   /** Rises over all sessions, so that a stream knows which ones it has written. */
   readonly number: number
   readonly bytes: Uint8Array
+}
+
+/** An event to be shown before it is stored, and what it was made of. */
+export interface UnconfirmedEvent {
+  readonly of: object
+  readonly event: NewEvent
 }
 
 /** Frames on their way to a stream. */
@@ -31,21 +37,29 @@ export class Unconfirmed {
     this.#onNews = onNews
   }
 
-  /** Adds to the end of a session's queue. */
-  publish(ref: SessionRef, events: readonly NewEvent[]): void {
+  /** Adds to the end of a session's queue; each event is confirmed by what it was made `of`. */
+  publish(ref: SessionRef, events: readonly UnconfirmedEvent[]): void {
     const name = nameOf(ref)
     const queue = this.#queues.get(name) ?? []
     this.#queues.set(name, queue)
-    for (const event of events) queue.push({ number: ++this.#last, bytes: encodeProvisional(event) })
+    for (const { of, event } of events)
+      queue.push({ of, event, number: ++this.#last, bytes: encodeProvisional(event) })
     this.#onNews(name)
   }
 
-  /** The first `count` of a session's queue are stored, or something stands in the log in their place. */
-  confirm(ref: SessionRef, count: number): void {
-    const name = nameOf(ref)
-    const queue = this.#queues.get(name)
-    queue?.splice(0, count)
-    if (queue?.length === 0) this.#queues.delete(name)
+  /** What was made of these is stored, or something stands in the log in its place. */
+  confirm(ref: SessionRef, stored: ReadonlySet<object>): void {
+    this.#keep(ref, ({ of }) => !stored.has(of))
+  }
+
+  /** The runs that a session's queue has events of. */
+  runs(ref: SessionRef): ReadonlySet<string> {
+    return new Set(this.#queues.get(nameOf(ref))?.map(({ event }) => event.run_id))
+  }
+
+  /** A run is stored up to a place. */
+  confirmRun(ref: SessionRef, runId: string, place: RunPlace): void {
+    this.#keep(ref, ({ event }) => event.run_id !== runId || comesAfter(event, place))
   }
 
   /** What a session's queue holds will never be stored: streams that may have it end, and come back to another boot. */
@@ -68,5 +82,12 @@ export class Unconfirmed {
       frames: queue.filter(({ number }) => number > last).map(({ bytes }) => bytes),
       last: queue.at(-1)?.number ?? last,
     }
+  }
+
+  #keep(ref: SessionRef, isLeft: (unstored: Unstored) => boolean): void {
+    const name = nameOf(ref)
+    const queue = this.#queues.get(name)?.filter(isLeft)
+    if (queue?.length) this.#queues.set(name, queue)
+    else this.#queues.delete(name)
   }
 }

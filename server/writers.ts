@@ -10,10 +10,10 @@ import { nameOf, type SessionChoice, type SessionRef } from './store.ts'
 /** The writers; see the module. */
 export class Writers {
   readonly #deps: WriterDeps
-  readonly #known = new Map<string, { readonly ref: SessionRef; readonly writer: WeakRef<SessionWriter> }>()
+  readonly #known = new Map<string, WeakRef<SessionWriter>>()
   readonly #gone = new FinalizationRegistry<string>((name) => {
     // By now another one may have the name.
-    if (this.#known.get(name)?.writer.deref() === undefined) this.#known.delete(name)
+    if (this.#known.get(name)?.deref() === undefined) this.#known.delete(name)
   })
 
   constructor(deps: WriterDeps) {
@@ -23,30 +23,51 @@ export class Writers {
   /** The writer of a session. */
   of(ref: SessionRef): SessionWriter {
     const name = nameOf(ref)
-    const known = this.#known.get(name)?.writer.deref()
+    const known = this.#known.get(name)?.deref()
     if (known) return known
     const writer = new SessionWriter(ref, this.#deps)
-    this.#known.set(name, { ref, writer: new WeakRef(writer) })
-    this.#gone.register(writer, name)
+    this.#keep(name, writer)
     return writer
   }
 
   /** Resolves when all that was emitted so far is stored or refused; of certain sessions, or of all. */
   async flush(choice?: SessionChoice): Promise<void> {
-    const writers = this.sessions(choice).map((ref) => this.#known.get(nameOf(ref))?.writer.deref())
-    await Promise.all(writers.filter((writer) => writer !== undefined).map((writer) => writer.flush()))
+    await Promise.all(this.#chosen(choice).map(({ writer }) => writer.flush()))
   }
 
   /** The sessions of a choice that have a writer. */
   sessions(choice?: SessionChoice): SessionRef[] {
-    const isChosen = ({ sessionId, userId }: SessionRef): boolean =>
-      !choice || ('userId' in choice ? choice.userId === userId : choice.sessionId === sessionId)
-    return [...this.#known.values()].map(({ ref }) => ref).filter(isChosen)
+    return this.#chosen(choice).map(({ writer }) => writer.ref)
+  }
+
+  /** A session was given to another user. Its writer goes on as that one's, also for the handles that were the former owner's. */
+  give(sessionId: string, from: string, to: string): void {
+    for (const { writer } of this.#chosen({ sessionId })) {
+      if (writer.ref.userId === from) writer.give(to)
+      const name = nameOf({ sessionId, userId: to })
+      if (!this.#known.get(name)?.deref()) this.#keep(name, writer)
+    }
   }
 
   /** Lets those go that are idle: what they know of their sessions is true no more. */
   forget(refs: readonly SessionRef[]): void {
-    for (const name of refs.map(nameOf))
-      if (this.#known.get(name)?.writer.deref()?.idle) this.#known.delete(name)
+    const names = new Set(refs.map(nameOf))
+    for (const { name, writer } of this.#chosen())
+      if (names.has(nameOf(writer.ref)) && writer.idle) this.#known.delete(name)
+  }
+
+  /** The writers of a choice under all their names. */
+  #chosen(choice?: SessionChoice): { readonly name: string; readonly writer: SessionWriter }[] {
+    const isChosen = ({ sessionId, userId }: SessionRef): boolean =>
+      !choice || ('userId' in choice ? choice.userId === userId : choice.sessionId === sessionId)
+    return [...this.#known].flatMap(([name, reference]) => {
+      const writer = reference.deref()
+      return writer && isChosen(writer.ref) ? [{ name, writer }] : []
+    })
+  }
+
+  #keep(name: string, writer: SessionWriter): void {
+    this.#known.set(name, new WeakRef(writer))
+    this.#gone.register(writer, name)
   }
 }

@@ -11,10 +11,11 @@ export interface CursorStore {
   /** The cursor, null when there is none. */
   get(userId: string, sessionId: string): Promise<Cursor | null>
   /**
-   * Keeps a cursor. Within an epoch it only moves forward; a cursor of another epoch replaces it. What
-   * is no cursor, or only the beginning (`0`), is ignored.
+   * Keeps a cursor. Within an epoch it only moves forward; a cursor of another epoch replaces it, and so does one that
+   * `restarts`, of a log that was replaced by an older copy of itself. What is no cursor, or only the beginning (`0`), is
+   * ignored.
    */
-  put(userId: string, sessionId: string, cursor: Cursor): Promise<void>
+  put(userId: string, sessionId: string, cursor: Cursor, restarts?: boolean): Promise<void>
   /** Drops all cursors of a user. */
   forget(userId: string): Promise<void>
   /** Lets go of the database; the next call opens it again. */
@@ -81,11 +82,11 @@ export function createCursorStore(options: CursorStoreOptions = {}): CursorStore
       return (await db.get('displayed', [userId, sessionId]))?.cursor ?? null
     },
 
-    async put(userId, sessionId, cursor) {
+    async put(userId, sessionId, cursor, restarts = false) {
       if (parseCursor(cursor)?.epoch == null) return
       const tx = (await open()).transaction('displayed', 'readwrite', { durability: 'relaxed' })
       const kept = await tx.store.get([userId, sessionId])
-      if (!kept || isAhead(cursor, kept.cursor)) {
+      if (!kept || restarts || isAhead(cursor, kept.cursor)) {
         await tx.store.put({ user_id: userId, session_id: sessionId, cursor, updated_at: now() })
       }
       if (!kept) {

@@ -31,6 +31,8 @@ export class Displayed {
   readonly #clock: Clock
   #newest: Cursor | null = null
   #isWritten = true
+  /** What waits replaces what is kept, whatever that is. */
+  #restarts = false
   #timer: unknown = null
   #writes: Promise<unknown> = Promise.resolve()
 
@@ -50,9 +52,10 @@ export class Displayed {
     return this.#store.get(this.#options.userId, this.#options.sessionId)
   }
 
-  /** Takes the newest cursor; it is written within {@link WRITE_EVERY_MS}. */
-  push(cursor: Cursor): void {
+  /** Takes the newest cursor; it is written within {@link WRITE_EVERY_MS}. `restarts`: it is of a log that replaced another. */
+  push(cursor: Cursor, restarts = false): void {
     this.#newest = cursor
+    this.#restarts ||= restarts
     this.#isWritten = false
     this.#timer ??= this.#clock.setTimeout(() => void this.flush(), WRITE_EVERY_MS)
   }
@@ -64,7 +67,8 @@ export class Displayed {
     if (this.#newest !== null && !this.#isWritten) {
       this.#isWritten = true
       // Started before anything is awaited: a page that is going away may not run on.
-      this.#writes = Promise.all([this.#writes, this.#write(this.#newest)])
+      this.#writes = Promise.all([this.#writes, this.#write(this.#newest, this.#restarts)])
+      this.#restarts = false
     }
     await this.#writes
   }
@@ -73,6 +77,7 @@ export class Displayed {
   async forget(): Promise<void> {
     this.#newest = null
     this.#isWritten = true
+    this.#restarts = false
     await this.flush()
     try {
       await this.#store.forget(this.#options.userId)
@@ -87,13 +92,19 @@ export class Displayed {
     this.#store.close()
   }
 
-  async #write(cursor: Cursor): Promise<void> {
+  async #write(cursor: Cursor, restarts: boolean): Promise<void> {
     const { userId, sessionId, serviceWorker, onFailure } = this.#options
     const worker = serviceWorker()
-    const message: DisplayedMessage = { type: 'loomi:displayed', userId, sessionId, cursor }
+    const message: DisplayedMessage = {
+      type: 'loomi:displayed',
+      userId,
+      sessionId,
+      cursor,
+      ...(restarts && { restarts }),
+    }
     if (worker && (await ask(worker, message, this.#clock))) return
     try {
-      await this.#store.put(userId, sessionId, cursor)
+      await this.#store.put(userId, sessionId, cursor, restarts)
     } catch {
       onFailure()
     }

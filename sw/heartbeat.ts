@@ -50,8 +50,11 @@ export interface HeartbeatOptions {
 export interface Heartbeat {
   /** How the last answered beat was sent; null before the first. */
   readonly rung: Rung | null
-  /** Tells what has been displayed; kept on the device and sent with the beats. Written at most every 250 ms. */
-  displayed(cursor: Cursor): void
+  /**
+   * Tells what has been displayed; kept on the device and sent with the beats. Written at most every 250 ms. `restarts`: also
+   * if what is kept is further on, because the log was replaced. Default false.
+   */
+  displayed(cursor: Cursor, restarts?: boolean): void
   /** What was displayed on this device; null when that is not known within 300 ms. */
   getDisplayed(): Promise<Cursor | null>
   /** Tells what the tab is doing. `paused` (it is about to be frozen or left) sends one last beat from the page itself. */
@@ -108,8 +111,8 @@ class PageHeartbeat implements Heartbeat {
     return this.#rung
   }
 
-  displayed(cursor: Cursor): void {
-    if (!this.#stopped.signal.aborted) this.#displayed.push(cursor)
+  displayed(cursor: Cursor, restarts = false): void {
+    if (!this.#stopped.signal.aborted) this.#displayed.push(cursor, restarts)
   }
 
   async getDisplayed(): Promise<Cursor | null> {

@@ -57,13 +57,15 @@ export interface DisplayedMessage {
   readonly userId: string
   readonly sessionId: string
   readonly cursor: Cursor
+  /** It replaces what is kept, whatever that is: the log was replaced. */
+  readonly restarts?: boolean
 }
 
 /** The message when it is ours, else null: a host's service worker hears other messages too. */
 export function parseDisplayed(data: unknown): DisplayedMessage | null {
   if (typeof data !== 'object' || data === null) return null
-  const { type, userId, sessionId, cursor } = data as Record<string, unknown>
+  const { type, userId, sessionId, cursor, restarts } = data as Record<string, unknown>
   if (type !== 'loomi:displayed') return null
   if (typeof userId !== 'string' || typeof sessionId !== 'string' || typeof cursor !== 'string') return null
-  return { type, userId, sessionId, cursor }
+  return { type, userId, sessionId, cursor, ...(restarts === true && { restarts }) }
 }

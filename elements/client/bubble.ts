@@ -158,8 +158,11 @@ export class Bubble {
 
   /** It has ended: by the log, else by an event that is not stored. */
   end(by: 'log' | 'unconfirmed'): void {
-    if (by === 'log') this.#isEnded = true
-    else this.#ends++
+    if (by === 'log') {
+      this.#isEnded = true
+      // A text that grew is a chain of its pieces, many times its size; comparing makes one string of it, and one will do.
+      if (this.#shown.all === this.#whole.all) this.#shown.all = this.#whole.all
+    } else this.#ends++
     this.#isStale = true
   }
 

@@ -24,8 +24,8 @@ export class Callbacks {
     return this.call('onReset', () => this.#options.onReset?.(reason)) !== false
   }
 
-  displayed(cursor: Cursor): void {
-    this.call('onDisplayed', () => this.#options.onDisplayed?.(cursor))
+  displayed(cursor: Cursor, restarts: boolean): void {
+    this.call('onDisplayed', () => this.#options.onDisplayed?.(cursor, restarts))
   }
 
   notice(notice: Notice): void {

@@ -12,6 +12,8 @@ import type { Clock } from './types.ts'
 
 /** Milliseconds from the request to its first byte; more means that something on the way holds the stream back. */
 export const FIRST_BYTE_MS = 10_000
+/** What is parsed in one go, in bytes. */
+const PIECE_BYTES = 32 * 1024
 
 /** Why a connection did not serve: `kind` says what can be done about it. */
 export class ConnectionError extends Error {
@@ -113,10 +115,13 @@ async function* chunks(
       if (done) return
       watchdog.rest()
       onBytes()
-      parser.feed(decoder.decode(value, { stream: true }))
-      const batch = frames
-      frames = []
-      if (batch.length > 0) yield batch
+      // A browser may hand over megabytes at once; whoever takes the frames breathes between two pieces.
+      for (let at = 0; at < value.length; at += PIECE_BYTES) {
+        parser.feed(decoder.decode(value.subarray(at, at + PIECE_BYTES), { stream: true }))
+        const batch = frames
+        frames = []
+        if (batch.length > 0) yield batch
+      }
       watchdog.watch(SILENCE_MS, 'broken', 'Not even a keep-alive arrived for 40 s.')
     }
   } catch (cause) {

@@ -17,6 +17,8 @@ export interface RawFrame {
   /** The SSE id. */
   readonly id: string | null
   readonly data: string
+  /** Between tabs: the place that the frame came after in its stream; null when none was told yet. */
+  readonly after?: Cursor | null
 }
 
 /** A frame that this release does not know; its id is honoured. */
@@ -67,6 +69,16 @@ export function parseFrame({ id, data }: RawFrame): Received {
 /** The event that a frame carries. */
 export function eventOf({ type: _, from: __, provisional: ___, ...event }: EventFrame): LoomiEvent {
   return event
+}
+
+/** The same frames with the place that each came after; before them the stream was at `after`. */
+export function chain(frames: readonly RawFrame[], after: Cursor | null): readonly RawFrame[] {
+  let place = after
+  return frames.map((frame) => {
+    const chained = { ...frame, after: place }
+    place = frame.id ?? place
+    return chained
+  })
 }
 
 /** An event that is not stored, as the stream carried it. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Cursor, parseCursor, PRUNED_TAG } from '../../server/protocol.ts'
 import { parseFrame, type RawFrame, type Received } from './frames.ts'
 import type { Verdict, View } from './view.ts'
 
@@ -10,6 +11,8 @@ import type { Verdict, View } from './view.ts'
 const MAX_KEPT = 1000
 
 interface Heard extends Received {
+  /** Where the leader's stream was before it; undefined from a leader that does not tell. */
+  readonly after: Cursor | null | undefined
   /** It opens or ends an attempt of the leader that says nothing about this view's replay. */
   readonly aside: boolean
 }
@@ -20,9 +23,10 @@ export class Inbox {
 
   /** Adds frames of the leader. Those that open and close a quiet attempt say nothing about this view's replay. */
   add(frames: readonly RawFrame[], quiet: boolean): void {
-    const heard = frames
-      .map(parseFrame)
-      .map((one) => ({ ...one, aside: quiet && OPENING.has(one.frame.type) }))
+    const heard = frames.map((raw) => {
+      const received = parseFrame(raw)
+      return { ...received, after: raw.after, aside: quiet && OPENING.has(received.frame.type) }
+    })
     // A leader that tells all that is not stored tells also what came of that one by one.
     if (quiet && heard.some(isProvisional)) this.#frames = this.#frames.filter((one) => !isProvisional(one))
     this.#frames.push(...heard)
@@ -56,8 +60,7 @@ export class Inbox {
       if (this.#frames !== frames) return 'go'
       const verdict = take(view, received)
       if (verdict === 'go') continue
-      const fits = verdict === 'hole' && received.frame.type !== 'reset' && received.at?.epoch === view.epoch
-      frames.splice(0, fits ? index : index + 1)
+      frames.splice(0, verdict === 'hole' && mayFit(received, view) ? index : index + 1)
       return verdict
     }
     frames.length = 0
@@ -76,6 +79,23 @@ function isProvisional({ frame, cursor }: Received): boolean {
   return cursor === null && frame.type === 'event'
 }
 
+/** Whether a frame with a hole before it is of the view's log, as far as can be told, and has not been taken in. */
+function mayFit({ frame, at, after }: Heard, view: View): boolean {
+  if (frame.type === 'reset' || at === null || at.epoch !== view.epoch || at.seq <= view.seq) return false
+  return after == null || (parseCursor(after)?.seq ?? 0) > view.seq
+}
+
+/** Whether a row is of another log than the view, though of the same epoch: of one that was set back, or not yet. */
+function isForeign({ cursor, at, after }: Heard, { position, seq }: View): boolean {
+  if (cursor === null || at === null || position === null || seq === 0) return false
+  if (at.seq === seq) return cursor !== position && isTagged(cursor) && isTagged(position)
+  return at.seq > seq && after !== undefined && after !== position
+}
+
+function isTagged(cursor: Cursor): boolean {
+  return parseCursor(cursor)?.tag !== PRUNED_TAG
+}
+
 function take(view: View, received: Heard): Verdict {
   if (received.aside) return view.overhear(received)
   switch (received.frame.type) {
@@ -91,6 +111,6 @@ function take(view: View, received: Heard): Verdict {
     case 'superseded':
       return 'go'
     default:
-      return view.take(received)
+      return isForeign(received, view) ? 'hole' : view.take(received)
   }
 }

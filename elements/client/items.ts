@@ -6,7 +6,8 @@
  */
 import { type Cursor, type LoomiEvent, textOf } from '../../server/protocol.ts'
 import { Bubble } from './bubble.ts'
-import { around, isOfOne, shownOf } from './confirmation.ts'
+import { confirm, shownOf } from './confirmation.ts'
+import { ItemList } from './item-list.ts'
 import { OpenParts } from './open-parts.ts'
 import { RunStates } from './run-states.ts'
 import { Tail, type Unconfirmed } from './tail.ts'
@@ -28,16 +29,16 @@ export interface Provisional {
   readonly unseen: boolean
   /** The server process that showed it; null while nobody said which that is. */
   readonly boot: string | null
+  /** Whoever shows it may not know yet which rows were pruned. */
+  readonly isInDoubt: boolean
 }
 
 type BeforeShow = (shown: Shown) => boolean
+type Lost = (count: number) => void
 
 /** The items of a view. Its lists are immutable. */
 export class Items {
-  #list: readonly Item[] | null = null
-  #stored: Item[] = []
-  /** Of which nothing that is stored shows, in their order. */
-  readonly #ahead = new Set<Bubble>()
+  readonly #list = new ItemList()
   readonly #tail = new Tail()
   readonly #ids = new Set<string>()
   readonly #parts = new Map<string, Bubble>()
@@ -49,10 +50,7 @@ export class Items {
 
   /** In the order of the log, then of the tail; the same array until something changes. */
   get list(): readonly Item[] {
-    if (this.#list) return this.#list
-    const list = this.#stored.slice()
-    for (const { item } of this.#ahead) if (item) list.push(item)
-    return (this.#list = list)
+    return this.#list.all
   }
 
   /** Whether the newest run that did more than carry the user's words has no end yet. */
@@ -68,20 +66,19 @@ export class Items {
 
   /** The last item that shows something of the log. */
   get lastStored(): string | null {
-    return this.#stored.at(-1)?.id ?? null
+    return this.#list.lastStored
   }
 
   /**
    * Takes an event of the log in. One that is in the tail takes its place without being shown again. `beforeShow` is asked
-   * of what was not shown yet; what it refuses changes no item.
+   * of what was not shown yet; what it refuses changes no item. `lost` hears how many events the log went on without.
    */
-  add({ event, cursor, seq, phase, unseen }: Placed, beforeShow: BeforeShow): void {
-    const left = this.#tail.store(event)
-    const mine = left.filter((one) => isOfOne(one.event, event))
-    if (left.length > mine.length) this.#drop(left.filter((one) => !mine.includes(one)))
-    const bubble = mine[0]?.bubble ?? this.#bubbleOf(event, phase, cursor)
+  add({ event, cursor, seq, phase, unseen }: Placed, beforeShow: BeforeShow, lost?: Lost): void {
     const text = textOf(event.event_data)
-    const { before, after, isThere } = around(text, mine)
+    const { mine, others, untold, before, after, isThere } = confirm(event, text, this.#tail.store(event))
+    if (others.length > 0) this.#drop(others)
+    if (untold > 0) lost?.(untold)
+    const bubble = mine[0]?.bubble ?? this.#bubbleOf(event, phase, cursor)
     const last = mine.at(-1)
     const isKnown = last !== undefined && (isThere ? before + after === '' : last.event.key === event.key)
     let shows = last?.shows ?? false
@@ -97,24 +94,24 @@ export class Items {
     if (event.part_done) this.#end(bubble)
     // What a run left open in the log will not grow any more.
     if (event.event_type === 'run_end') this.#endStored(this.#openParts.of(event.run_id))
-    if (this.#ahead.has(bubble) && (bubble.showsStored || !bubble.isUnconfirmed)) {
-      this.#ahead.delete(bubble)
-      this.#list = null
-    }
+    if (bubble.showsStored || !bubble.isUnconfirmed) this.#list.leaveAhead(bubble)
     const end = isKnown || event.part_id === undefined ? undefined : this.#tail.endOf(event.run_id)
     if (end && !end.ends.includes(bubble)) {
       end.ends.push(bubble)
       bubble.end('unconfirmed')
     }
     if (!isKnown && shows && unseen) this.#hide(bubble)
-    this.#refresh(bubble)
+    this.#list.refresh(bubble)
     if (this.#runs.follow(event)) this.#runsAhead = null
   }
 
   /** Takes an event in that is not stored yet, unless it was taken in already. */
-  addUnconfirmed({ event, unseen, boot }: Provisional, beforeShow: BeforeShow): void {
+  addUnconfirmed({ event, unseen, boot, isInDoubt }: Provisional, beforeShow: BeforeShow): void {
     const known = this.#tail.get(event.key)
-    if (known) known.boot = boot
+    if (known) {
+      known.boot = boot
+      known.isInDoubt &&= isInDoubt
+    }
     if (known || this.#tail.isStored(event)) return
     const bubble = this.#bubbleOf(event, 'live', event.key)
     const text = textOf(event.event_data)
@@ -127,12 +124,12 @@ export class Items {
       { text, shows },
       later.filter((one) => one.bubble === bubble),
     )
-    this.#tail.add({ event, text, bubble, shows, ends, boot })
-    if (!bubble.showsStored) this.#ahead.add(bubble)
-    if (later.length > 0) this.#sortAhead()
+    this.#tail.add({ event, text, bubble, shows, ends, boot, isInDoubt })
+    if (!bubble.showsStored) this.#list.addAhead(bubble)
+    if (later.length > 0) this.#list.sortAhead(this.#tail)
     if (shows && unseen) this.#hide(bubble)
     for (const one of ends) one.end('unconfirmed')
-    for (const one of [bubble, ...ends]) this.#refresh(one)
+    for (const one of [bubble, ...ends]) this.#list.refresh(one)
     if (later.length > 0) this.#runsAhead = null
     else this.#runsAhead?.follow(event)
   }
@@ -149,7 +146,7 @@ export class Items {
       // What comes back after all is the same again.
       if (this.#leave(bubble)) this.#ids.delete(bubble.id)
     }
-    this.#sortAhead()
+    this.#list.sortAhead(this.#tail)
     this.#runsAhead = null
     return out.length
   }
@@ -158,7 +155,7 @@ export class Items {
   see(): void {
     for (const bubble of this.#unseen) {
       bubble.see(false)
-      this.#refresh(bubble)
+      this.#list.refresh(bubble)
     }
     this.#unseen.clear()
   }
@@ -166,8 +163,7 @@ export class Items {
   /** Forgets everything. */
   clear(): void {
     this.detach()
-    this.#stored = []
-    this.#list = null
+    this.#list.clear()
     this.#ids.clear()
     this.#unseen.clear()
   }
@@ -205,7 +201,7 @@ export class Items {
     this.#takeEndsBack(lost)
     for (const one of lost) {
       one.bubble.drop([one])
-      if (!this.#leave(one.bubble) && !one.bubble.showsStored) this.#sortAhead()
+      if (!this.#leave(one.bubble) && !one.bubble.showsStored) this.#list.sortAhead(this.#tail)
     }
     this.#runsAhead = null
   }
@@ -213,7 +209,7 @@ export class Items {
   #takeEndsBack(events: readonly Unconfirmed[]): void {
     for (const bubble of events.flatMap(({ ends }) => ends)) {
       bubble.takeEndBack()
-      this.#refresh(bubble)
+      this.#list.refresh(bubble)
     }
   }
 
@@ -225,8 +221,8 @@ export class Items {
       if (bubble.partId !== undefined) this.#parts.delete(bubble.partId)
       this.#openParts.delete(bubble)
     }
-    this.#refresh(bubble)
-    if (!bubble.isUnconfirmed) this.#ahead.delete(bubble)
+    this.#list.refresh(bubble)
+    if (!bubble.isUnconfirmed) this.#list.leaveAhead(bubble)
     return isGone
   }
 
@@ -235,33 +231,16 @@ export class Items {
     this.#openParts.delete(bubble)
   }
 
-  /** The bubbles in the order of what they begin with now. */
-  #sortAhead(): void {
-    const sorted = [...this.#tail].map(({ bubble }) => bubble).filter((bubble) => this.#ahead.has(bubble))
-    this.#ahead.clear()
-    for (const bubble of sorted) this.#ahead.add(bubble)
-  }
-
   #endStored(parts: readonly Bubble[]): void {
     for (const part of parts) {
       if (!part.isStored) continue
       this.#end(part)
-      this.#refresh(part)
+      this.#list.refresh(part)
     }
   }
 
   #hide(bubble: Bubble): void {
     bubble.see(true)
     this.#unseen.add(bubble)
-  }
-
-  /** Brings the list in line with a bubble. */
-  #refresh(bubble: Bubble): void {
-    const { item, index, showsStored } = bubble
-    if (this.#ahead.has(bubble)) this.#list = null
-    if (!showsStored || !item || (index !== null && this.#stored[index] === item)) return
-    this.#list = null
-    if (index === null) bubble.index = this.#stored.push(item) - 1
-    else this.#stored[index] = item
   }
 }

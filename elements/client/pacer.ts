@@ -9,6 +9,12 @@ import type { Received } from './frames.ts'
 /** Below one frame of a screen nobody sees a pause, and timers cost more than they give. */
 const MIN_PAUSE_MS = 16
 
+/** So many frames are passed on at a time: the taker's work on them is short, whatever the network brings at once. */
+const MAX_FRAMES = 50
+
+/** Milliseconds of the taker's work after which the page gets a turn; as much again and more goes into parsing. */
+const MAX_WORK_MS = 3
+
 /** The rhythm, and the time by which it goes. */
 export interface Pacing {
   /** Milliseconds between two visible groups. */
@@ -34,6 +40,7 @@ export async function* pace(
   pacing: Pacing,
 ): AsyncGenerator<readonly Received[]> {
   let schedule: Schedule | null = null
+  let workMs = 0
   for await (const batch of batches) {
     let ready: Received[] = []
     for (const received of batch) {
@@ -49,9 +56,32 @@ export async function* pace(
         if (restMs > 0 && !pacing.hurry()) await pacing.sleep(restMs)
       }
       ready.push(received)
+      if (ready.length < MAX_FRAMES) continue
+      const before = pacing.now()
+      yield ready
+      ready = []
+      workMs += pacing.now() - before
+      if (workMs < MAX_WORK_MS) continue
+      await breathe()
+      workMs = 0
     }
     if (ready.length > 0) yield ready
   }
+}
+
+/**
+ * Resolves in a task of its own, after whatever waits already. Timers would do as well, but they are slowed down to one in
+ * 4 ms, and in hidden tabs to one a second.
+ */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(null)
+  })
 }
 
 const ENDS = new Set<string>(['replay_start', 'no_replay', 'replay_complete', 'reset'])

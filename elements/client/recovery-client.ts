@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Cursor, DEFAULT_BASE, isId } from '../../server/protocol.ts'
+import { type Cursor, DEFAULT_BASE, isId, type ResetReason } from '../../server/protocol.ts'
 import { Callbacks } from './callbacks.ts'
 import { systemClock } from './clock.ts'
 import { compareCursors } from './frames.ts'
@@ -60,14 +60,18 @@ export class RecoveryClient {
     this.#visible = options.visible ?? true
     const callbacks = new Callbacks(options)
     this.#callbacks = callbacks
-    this.#seen = new Seen((cursor) => callbacks.displayed(cursor))
+    this.#seen = new Seen(callbacks.displayed.bind(callbacks))
     this.#troubles = new Troubles((error) => callbacks.notice({ type: 'error', ...error }))
     this.#jumps = new JumpWatch(this.#clock, () => this.signal('resume'))
     const hooks = {
       visible: () => this.#visible,
       opened: () => this.#publish(),
       beforeShow: callbacks.beforeShow.bind(callbacks),
-      reset: callbacks.reset.bind(callbacks),
+      reset: (reason: ResetReason) => {
+        const clears = callbacks.reset(reason)
+        this.#seen.restart()
+        return clears
+      },
       notice: (notice: Notice) => this.#notify(notice),
     }
     this.#view = new View(hooks, options.history !== 'none')

@@ -11,15 +11,18 @@ import type { Clock } from './types.ts'
 /** Milliseconds that the device's displayed cursor is waited for. */
 const ASK_MS = 300
 
+/** Hears of each step forward; `restarts`: of the first one in a log that took another's place, whatever was told before. */
+type Tell = (cursor: Cursor, restarts: boolean) => void
+
 /** Keeps the newest displayed cursor. */
 export class Seen {
-  readonly #tell: (cursor: Cursor) => void
+  readonly #tell: Tell
   #device: Cursor | null = null
   #asked: Promise<Cursor | null> | null = null
   #shown: Cursor | null = null
+  #restarts = false
 
-  /** `tell` hears of each step forward. */
-  constructor(tell: (cursor: Cursor) => void) {
+  constructor(tell: Tell) {
     this.#tell = tell
   }
 
@@ -39,7 +42,17 @@ export class Seen {
   show(cursor: Cursor): void {
     const { newest } = this
     if (newest !== null && (compareCursors(cursor, newest) ?? 1) <= 0) return
+    const restarts = this.#restarts
+    this.#restarts = false
     this.#shown = cursor
-    this.#tell(cursor)
+    this.#tell(cursor, restarts)
+  }
+
+  /** Another log takes the place of this one, in which nothing was seen so far. */
+  restart(): void {
+    this.#shown = null
+    this.#asked = Promise.resolve(null)
+    this.#device = null
+    this.#restarts = true
   }
 }

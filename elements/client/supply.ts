@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { rawProvisional, type Received } from './frames.ts'
+import type { Cursor } from '../../server/protocol.ts'
+import { chain, type RawFrame, rawProvisional, type Received } from './frames.ts'
 import { Inbox } from './inbox.ts'
 import { CONNECTING, Link, type LinkHost, type LinkOptions, type LinkStatus } from './link.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
@@ -39,6 +40,8 @@ export class Supply {
   #status: LinkStatus = CONNECTING
   /** A tab asked what is not stored while this one could not say. */
   #owesTail = false
+  /** Where the frames that were passed on have got to, in the stream that is under way. */
+  #passedOn: Cursor | null = null
   /** How the leader's stream is, as far as it told. */
   #leader: LinkStatus | null = null
 
@@ -137,10 +140,10 @@ export class Supply {
         begin: (quiet) => {
           if (!mine()) return
           if (this.#follows) this.#inbox.beginCatchUp()
+          this.#passedOn = null
           this.#view.begin(quiet)
         },
-        heard: (frames, quiet) =>
-          mine() && mode === 'stream' && this.#tabs?.send({ type: 'frames', frames, quiet }),
+        heard: (frames, quiet) => mine() && mode === 'stream' && this.#passOn(frames, quiet),
         receive: (batch, signal) => this.#receive(batch, () => mine() && !signal.aborted),
         settled: () => (mine() ? this.#drain() : 'go'),
         position: () => this.#view.position,
@@ -161,9 +164,20 @@ export class Supply {
       if (verdict !== 'go' || !isOn()) break
       verdict = this.#view.take(received, !this.#follows)
     }
+    this.#askInDoubt(verdict)
     if (this.#owesTail && isOn()) this.#tellTail()
     this.#host.taken()
     return verdict
+  }
+
+  #passOn(frames: readonly RawFrame[], quiet: boolean): void {
+    this.#tabs?.send({ type: 'frames', frames: chain(frames, this.#passedOn), quiet })
+    this.#passedOn = frames.findLast(({ id }) => id !== null)?.id ?? this.#passedOn
+  }
+
+  /** What of the unstored is not known to be still to come, the leader tells; a server doesn't. */
+  #askInDoubt(verdict: Verdict): void {
+    if (verdict === 'hole' && this.#follows && this.#view.items.unconfirmed.size > 0) this.#tabs?.ask(false)
   }
 
   #hear(message: TabMessage): void {
@@ -200,6 +214,7 @@ export class Supply {
   #drain(): Verdict {
     if (!this.#follows) return 'go'
     const verdict = this.#inbox.drain(this.#view)
+    this.#askInDoubt(verdict)
     this.#host.taken()
     return verdict
   }

@@ -19,6 +19,8 @@ export interface Unconfirmed {
   readonly ends: Bubble[]
   /** The server process that showed it; null while nobody said which that is. */
   boot: string | null
+  /** It may have been stored, and pruned before the view read it. */
+  isInDoubt: boolean
 }
 
 interface Queue {

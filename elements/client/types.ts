@@ -140,8 +140,11 @@ export interface ClientOptions {
   readonly visible?: boolean
   /** Called before an event is shown; returning false keeps it out of `items` (its place is taken in all the same). */
   readonly beforeShow?: (shown: Shown) => boolean | void
-  /** Called when an event has been rendered while visible, newest only, in order. */
-  readonly onDisplayed?: (cursor: Cursor) => void
+  /**
+   * Called when an event has been rendered while visible, newest only, in order. `restarts`: the log was replaced, so this
+   * counts although what was displayed before was further on.
+   */
+  readonly onDisplayed?: (cursor: Cursor, restarts: boolean) => void
   readonly onNotice?: (notice: Notice) => void
   /** The log began again or the cursor is not of it. Returning false keeps what is shown and goes on at the new log's start. */
   readonly onReset?: (reason: ResetReason) => boolean | void

@@ -8,7 +8,7 @@ import type { Store } from '../store.ts'
 import { openStore } from './open.ts'
 
 interface Watching {
-  readonly changed: () => void
+  readonly changed: Parameters<Store['watch']>[0]
   end: (() => void) | null
 }
 
@@ -37,15 +37,16 @@ export function lazyStore(url: string): Store {
   }
 
   return {
-    append: async (ref, events, leaseUntil) => (await open()).append(ref, events, leaseUntil),
+    append: async (ref, events, leaseMs) => (await open()).append(ref, events, leaseMs),
     read: async (ref, after, limit) => (await open()).read(ref, after, limit),
     heads: async (refs) => (await open()).heads(refs),
     keys: async (ref, seqs) => (await open()).keys(ref, seqs),
     runHigh: async (ref, runId) => (await open()).runHigh(ref, runId),
-    leaseRuns: async (runs, leaseUntil) => (await open()).leaseRuns(runs, leaseUntil),
+    leaseRuns: async (runs, leaseMs) => (await open()).leaseRuns(runs, leaseMs),
     releaseRuns: async (runs) => (await open()).releaseRuns(runs),
     stoppedRuns: async (runs) => (await open()).stoppedRuns(runs),
     endRuns: async (status, choice, createdAt) => (await open()).endRuns(status, choice, createdAt),
+    transferSession: async (sessionId, from, to) => (await open()).transferSession(sessionId, from, to),
     loadPresence: async (ref) => (await open()).loadPresence(ref),
     savePresence: async (rows) => (await open()).savePresence(rows),
     prune: async (retention, limit, from) => (await open()).prune(retention, limit, from),

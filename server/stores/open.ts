@@ -6,21 +6,21 @@
 import { LoomiError } from '../errors.ts'
 import type { Store } from '../store.ts'
 
+const FORMS = 'a file’s path, sqlite:PATH, :memory: or postgres://USER:PASSWORD@HOST/DATABASE'
+
 /**
- * Opens the store that a URL names: a path, `sqlite:PATH` or `:memory:`. Throws `bad_option` for a URL that
- * no store answers to and `store_unavailable` when the store can't be opened.
+ * Opens the store that a URL names: a path, `sqlite:PATH`, `:memory:` or `postgres://…`. Throws `bad_option` for a URL that
+ * no store answers to, `store_unavailable` when the store can't be opened, `store_misconfigured` when it is set up wrongly.
  */
 export async function openStore(url: string): Promise<Store> {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1]?.toLowerCase()
+  if (scheme === 'postgres' || scheme === 'postgresql')
+    return (await import('./postgres.ts')).openPostgres(url)
+  if (scheme === 'supabase') return (await import('./supabase.ts')).openSupabase()
   // One letter before the colon is a Windows drive.
-  if (scheme !== undefined && scheme !== 'sqlite') {
-    throw new LoomiError(
-      'bad_option',
-      `No store for "${scheme}:" in this version. Give a file's path, sqlite:PATH or :memory:.`,
-    )
-  }
-  if (url === '')
-    throw new LoomiError('bad_option', 'The store is empty. Give a file’s path, sqlite:PATH or :memory:.')
+  if (scheme !== undefined && scheme !== 'sqlite')
+    throw new LoomiError('bad_option', `No store for "${scheme}:" in this version. Give ${FORMS}.`)
+  if (url === '') throw new LoomiError('bad_option', `The store is empty. Give ${FORMS}.`)
   let sqlite: typeof import('./sqlite.ts')
   try {
     sqlite = await import('./sqlite.ts')

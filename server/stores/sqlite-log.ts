@@ -4,6 +4,7 @@
  * @module
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { LoomiError } from '../errors.ts'
 import type { RunEnd } from '../protocol.ts'
 import {
   type AppendResult,
@@ -15,13 +16,14 @@ import {
   type RunChoice,
   type RunPlace,
   type RunRef,
-  type SessionHead,
   type SessionRef,
   type StoredEvent,
 } from '../store.ts'
+import { toHead } from './sqlite-reads.ts'
 
 const SQL = {
   session: 'select user_id, epoch, head, head_key, closed_seq from loomi_sessions where session_id = ?',
+  former: 'select 1 from loomi_former_owners where session_id = ? and user_id = ?',
   insertSession: `insert into loomi_sessions (session_id, user_id, epoch, head, head_key, closed_seq, created_at)
     values (?, ?, ?, 0, '', null, ?)`,
   updateSession: 'update loomi_sessions set head = ?, head_key = ?, closed_seq = ? where session_id = ?',
@@ -32,16 +34,19 @@ const SQL = {
   putRun: `insert into loomi_runs (session_id, run_id, user_id, last_n, last_i, status, lease_until)
     values (?, ?, ?, ?, ?, ?, ?)
     on conflict (session_id, run_id) do update set user_id = excluded.user_id, last_n = excluded.last_n,
-    last_i = excluded.last_i, status = excluded.status, lease_until = excluded.lease_until`,
+    last_i = excluded.last_i, status = excluded.status,
+    lease_until = iif(excluded.status = 'open', coalesce(excluded.lease_until, lease_until), null)`,
   leaseRuns: `insert into loomi_runs (session_id, run_id, user_id, last_n, last_i, status, lease_until)
-    select r.value ->> 0, r.value ->> 1, r.value ->> 2, 0, -1, 'open', ? from json_each(?) r
-    where not exists (select 1 from loomi_sessions s where s.session_id = r.value ->> 0 and s.user_id <> r.value ->> 2)
+    select r.value ->> 0, r.value ->> 1, coalesce(s.user_id, r.value ->> 2), 0, -1, 'open', ? from json_each(?) r
+    left join loomi_sessions s on s.session_id = r.value ->> 0
+    where s.session_id is null or s.user_id = r.value ->> 2 or exists (select 1 from loomi_former_owners f
+      where f.session_id = s.session_id and f.user_id = r.value ->> 2)
     on conflict (session_id, run_id) do update set status = 'open', lease_until = excluded.lease_until
     where status is null or status in ('open', 'interrupted')`,
   forgetRun: 'delete from loomi_runs where session_id = ? and run_id = ?',
   releaseRuns: `delete from loomi_runs where status = 'open' and last_i = -1 and (session_id, run_id) in
     (select value ->> 0, value ->> 1 from json_each(?))`,
-  stoppedRuns: `select r.session_id, r.run_id, r.user_id from json_each(?) a join loomi_runs r
+  stoppedRuns: `select r.session_id, r.run_id, a.value ->> 2 as user_id from json_each(?) a join loomi_runs r
     on r.session_id = a.value ->> 0 and r.run_id = a.value ->> 1 where r.status = 'stopped'`,
   endRun: `update loomi_runs set status = ?, last_i = ?, interruptions = ?, lease_until = null
     where session_id = ? and run_id = ?`,
@@ -70,13 +75,17 @@ export class SqliteLog {
     ) as Record<keyof typeof SQL, StatementSync>
   }
 
-  append(ref: SessionRef, events: readonly NewEvent[], leaseUntil: number | null): AppendResult {
-    const { sessionId, userId } = ref
+  append(ref: SessionRef, events: readonly NewEvent[], leaseMs: number | null): AppendResult {
+    const { sessionId } = ref
+    events.forEach(refuseBroken)
     const session = this.#sql.session.get(sessionId)
-    if (session && session['user_id'] !== userId) return { ok: false, code: 'not_owner' }
+    const userId = String(session?.['user_id'] ?? ref.userId)
+    if (userId !== ref.userId && !this.#sql.former.get(sessionId, ref.userId))
+      return { ok: false, code: 'not_owner' }
 
     const runs = new Map<string, { place: RunPlace; status: string | null }>()
-    for (const { run_id } of events) if (!runs.has(run_id)) runs.set(run_id, this.#run(ref, run_id))
+    for (const { run_id } of events)
+      if (!runs.has(run_id)) runs.set(run_id, this.#run({ sessionId, userId }, run_id))
     const placeOf = (event: NewEvent): RunPlace => runs.get(event.run_id)!.place
     const overlap = events.find(
       (event) =>
@@ -86,7 +95,7 @@ export class SqliteLog {
     )
     if (overlap) return { ok: false, code: 'overlap', runId: overlap.run_id, high: placeOf(overlap) }
     const fresh = events.filter((event) => comesAfter(event, placeOf(event)))
-    if (session && fresh.length === 0) return { ok: true, head: toHead(session), added: [] }
+    if (session && fresh.length === 0) return { ok: true, head: toHead(session), userId, added: [] }
     if (session && session['closed_seq'] !== null) return { ok: false, code: 'session_closed' }
     const stopped = fresh.find(({ run_id }) => runs.get(run_id)!.status === 'stopped')
     if (stopped) return { ok: false, code: 'run_stopped', runId: stopped.run_id }
@@ -108,10 +117,10 @@ export class SqliteLog {
     const last = added.at(-1)
     if (last) this.#sql.updateSession.run(head, keyOf(last), closedSeq, sessionId)
     for (const [runId, { place, status }] of runs) {
-      const lease = status === 'open' ? leaseUntil : null
+      const lease = status === 'open' && leaseMs !== null ? storedAt + leaseMs : null
       this.#sql.putRun.run(sessionId, runId, userId, place.n, place.i, status, lease)
     }
-    return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, added }
+    return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, userId, added }
   }
 
   endRuns(status: RunEnd, choice: RunChoice, createdAt: string): number {
@@ -128,7 +137,7 @@ export class SqliteLog {
         ? this.#sql.openOfSession.all(choice.sessionId)
         : 'runs' in choice
           ? this.#sql.openAmong.all(namesOf(choice.runs))
-          : this.#sql.openLapsed.all(choice.lapsedAt)
+          : this.#sql.openLapsed.all(this.#now())
     return rows
       .map((row) => ({
         ...toRun(row),
@@ -143,8 +152,8 @@ export class SqliteLog {
     return this.#run(ref, runId).place
   }
 
-  lease(runs: readonly RunRef[], leaseUntil: number): void {
-    this.#sql.leaseRuns.run(leaseUntil, namesOf(runs))
+  lease(runs: readonly RunRef[], leaseMs: number): void {
+    this.#sql.leaseRuns.run(this.#now() + leaseMs, namesOf(runs))
   }
 
   release(runs: readonly RunRef[]): void {
@@ -204,6 +213,16 @@ function statusAfter(row: StoredEvent, before: string | null): string | null {
   return opensRun(row.event_type) ? 'open' : before
 }
 
+/** SQLite would store another character for half a surrogate pair. */
+function refuseBroken(event: NewEvent): void {
+  for (const [name, value] of Object.entries(event))
+    if (typeof value === 'string' && !value.isWellFormed())
+      throw new LoomiError(
+        'store_refused',
+        `${name} holds half a surrogate pair, which the log can never take.`,
+      )
+}
+
 function firstOf({ first_n, first_i }: NewEvent): RunPlace {
   return { n: first_n, i: first_i }
 }
@@ -217,16 +236,6 @@ function toRun(row: Record<string, unknown>): RunRef {
     sessionId: String(row['session_id']),
     runId: String(row['run_id']),
     userId: String(row['user_id']),
-  }
-}
-
-/** A row of `loomi_sessions` as the store's head. */
-export function toHead(row: Record<string, unknown>): SessionHead {
-  return {
-    epoch: String(row['epoch']),
-    head: Number(row['head']),
-    headKey: String(row['head_key']),
-    closedSeq: row['closed_seq'] === null ? null : Number(row['closed_seq']),
   }
 }
 

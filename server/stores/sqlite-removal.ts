@@ -4,7 +4,14 @@
  * @module
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Pruned, Retention, SessionChoice, SessionRef } from '../store.ts'
+import {
+  keyOf,
+  type Pruned,
+  type Retention,
+  type RunPlace,
+  type SessionChoice,
+  type SessionRef,
+} from '../store.ts'
 
 /** Looking at a session takes some microseconds, and everything else waits meanwhile. */
 const SESSIONS_AT_ONCE = 500
@@ -16,18 +23,21 @@ const SQL = {
     and e.seq = (select min(seq) from loomi_stream_events where session_id = s.session_id)
     where s.session_id > ? order by s.session_id limit ?`,
   oldest: `select seq, stored_at from loomi_stream_events where session_id = ? order by seq limit ?`,
-  // The epoch is asked again, because the session may have been deleted and begun anew since it was looked at.
-  prune: `delete from loomi_stream_events where session_id = ? and seq <= ?
-    and exists (select 1 from loomi_sessions s where s.session_id = loomi_stream_events.session_id and s.epoch = ?)`,
+  prune: 'delete from loomi_stream_events where session_id = ? and seq <= ?',
   sessionsOf: 'select session_id, user_id from loomi_sessions where user_id = ?',
   session: 'select session_id, user_id from loomi_sessions where session_id = ?',
+  keepKey: `select e.run_id, e.n, e.i from loomi_stream_events e join loomi_sessions s on s.session_id = e.session_id
+    where e.session_id = ? and e.seq = ? and s.epoch = ?`,
+  pruned: 'update loomi_sessions set pruned_seq = ?, pruned_key = ? where session_id = ?',
   deleteRows: `delete from loomi_stream_events where session_id = ?1 and seq <=
     (select max(seq) from (select seq from loomi_stream_events where session_id = ?1 order by seq limit ?2))`,
   deleteSession: 'delete from loomi_sessions where session_id = ?',
   deleteRuns: 'delete from loomi_runs where session_id = ?',
   deleteHeartbeats: 'delete from loomi_heartbeats where session_id = ?',
+  deleteFormerOwners: 'delete from loomi_former_owners where session_id = ?',
   deleteRunsOf: 'delete from loomi_runs where user_id = ?',
   deleteHeartbeatsOf: 'delete from loomi_heartbeats where user_id = ?',
+  deleteFormerOwner: 'delete from loomi_former_owners where user_id = ?',
 } as const
 
 type MayGo = (row: Record<string, unknown>, head: number) => boolean
@@ -80,10 +90,7 @@ export class SqliteRemoval {
 
   /** Takes rows out; resolves with their number. */
   prune(cuts: readonly Cut[]): number {
-    return cuts.reduce(
-      (sum, { sessionId, epoch, seq }) => sum + Number(this.#sql.prune.run(sessionId, seq, epoch).changes),
-      0,
-    )
+    return cuts.reduce((sum, cut) => sum + this.#prune(cut), 0)
   }
 
   /** The sessions of a choice. */
@@ -93,11 +100,16 @@ export class SqliteRemoval {
     return rows.map((row) => ({ sessionId: String(row['session_id']), userId: String(row['user_id']) }))
   }
 
-  /** Takes out a session's oldest rows, and with the last of them all else that is known of it; true when it is gone. */
-  deleteSome(sessionId: string): boolean {
+  /**
+   * Takes out a session's oldest rows, and with the last of them all else that is known of it; true when it is gone, or was
+   * given to another user meanwhile.
+   */
+  deleteSome({ sessionId, userId }: SessionRef): boolean {
+    if (this.#sql.session.get(sessionId)?.['user_id'] !== userId) return true
     const { changes } = this.#sql.deleteRows.run(sessionId, ROWS_AT_ONCE)
     if (Number(changes) === ROWS_AT_ONCE) return false
     this.#sql.deleteSession.run(sessionId)
+    this.#sql.deleteFormerOwners.run(sessionId)
     this.#forget(sessionId)
     return true
   }
@@ -107,6 +119,15 @@ export class SqliteRemoval {
     if ('sessionId' in choice) return this.#forget(choice.sessionId)
     this.#sql.deleteRunsOf.run(choice.userId)
     this.#sql.deleteHeartbeatsOf.run(choice.userId)
+    this.#sql.deleteFormerOwner.run(choice.userId)
+  }
+
+  #prune({ sessionId, epoch, seq }: Cut): number {
+    // Another process may have pruned as far, or begun the session anew.
+    const row = this.#sql.keepKey.get(sessionId, seq, epoch)
+    if (!row) return 0
+    this.#sql.pruned.run(seq, keyOf(row as unknown as RunPlace & { readonly run_id: string }), sessionId)
+    return Number(this.#sql.prune.run(sessionId, seq).changes)
   }
 
   #forget(sessionId: string): void {

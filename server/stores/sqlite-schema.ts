@@ -69,6 +69,17 @@ create index loomi_open_runs on loomi_runs (lease_until) where status = 'open';
 alter table loomi_stream_events add column stored_at integer not null default $now;
 alter table loomi_runs add column interruptions integer not null default 0;
 `,
+  // A session knows the newest row that was pruned, and whose it was before it was given away.
+  `
+alter table loomi_sessions add column pruned_seq integer;
+alter table loomi_sessions add column pruned_key text;
+create table loomi_former_owners (
+  session_id text not null,
+  user_id text not null,
+  primary key (session_id, user_id)
+) without rowid;
+create index loomi_sessions_user on loomi_sessions (user_id);
+`,
 ]
 
 const VERSION = STEPS.length

@@ -39,7 +39,8 @@ export function installLoomi(scope: ListeningScope, options: InstallOptions = {}
   scope.addEventListener('message', (event) => {
     const message = parseDisplayed(event.data)
     if (!message) return
-    const kept = store.put(message.userId, message.sessionId, message.cursor).then(
+    const { userId, sessionId, cursor, restarts } = message
+    const kept = store.put(userId, sessionId, cursor, restarts).then(
       () => true,
       () => false,
     )

@@ -117,6 +117,43 @@ describe('the inbox of a following tab', () => {
     expect(view.items.list.length).to.equal(2)
   })
 
+  it('does not put rows of another log behind its own, though they fit by their numbers', () => {
+    const view = liveView(2)
+    const inbox = new Inbox()
+    const restored = { ...event(3), after: 'e1-2-bbbbbb' }
+    inbox.add([restored, { ...event(4), after: 'e1-3-aaaaaa' }], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(seqs(view)).to.deep.equal([1, 2])
+    view.take(parseFrame(event(3)))
+    expect(inbox.drain(view)).to.equal('go')
+    expect(seqs(view)).to.deep.equal([1, 2, 3, 4])
+  })
+
+  it('asks the server when the leader has another row in the place of the newest', () => {
+    const view = liveView(2)
+    const inbox = new Inbox()
+    inbox.add([{ ...raw('e1-2-bbbbbb', { type: 'event', ...makeEvent(2) }), after: 'e1-1-aaaaaa' }], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(inbox.drain(view)).to.equal('go')
+  })
+
+  it('hears from the leader that began after a gap what is still to be stored', () => {
+    const view = liveView(1)
+    view.take(parseFrame({ id: null, data: JSON.stringify(provisional(2)) }))
+    const inbox = new Inbox()
+    const gap = { ...raw('e1-3-000000', { type: 'gap', from: 2, to: 3 }), after: 'e1-1-aaaaaa' }
+    const other = raw('e1-4-aaaaaa', { type: 'event', ...makeEvent(4, { run_id: 'r2' }) })
+    inbox.add([gap, { ...other, after: 'e1-3-000000' }], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(view.position).to.equal('e1-3-000000')
+    expect(inbox.drain(view)).to.equal('go')
+    expect(view.items.list.length).to.equal(3)
+    const opening = { type: 'no_replay', cursor: 'e1-4-aaaaaa', seen: 0, count: 0, boot: 'b' }
+    inbox.add([raw('e1-4-aaaaaa', opening)], true)
+    inbox.drain(view)
+    expect(seqs(view)).to.deep.equal([1, 4])
+  })
+
   it('keeps what is not stored, however much the leader has to tell', () => {
     const view = liveView(1)
     const inbox = new Inbox()

@@ -95,6 +95,14 @@ describe('Items', () => {
     expect(items.list.map(({ unseen }) => unseen)).to.deep.equal([false, false, false])
   })
 
+  it('is empty once it is cleared, also of a part that was still open', () => {
+    const items = filled({ part_id: 'p' }, {})
+    items.clear()
+    expect(items.list).to.deep.equal([])
+    items.add(placed(1, { part_id: 'p' }), show)
+    expect(items.list.map(({ id, text, done }) => [id, text, done])).to.deep.equal([['p', 'e1', false]])
+  })
+
   it('gives ids that come back in another log a new name, and lets no old part grow', () => {
     const items = filled({ part_id: 'p' }, {})
     items.detach()

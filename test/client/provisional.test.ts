@@ -107,6 +107,19 @@ describe('RecoveryClient, events that are not stored yet', () => {
     client.disconnect()
   })
 
+  it('says so when the log went on without what was shown', async () => {
+    const { server, client, clock, notices, texts } = await live(0)
+    server.showUnconfirmed(part, part, {})
+    await clock.advance(0)
+    // The first was stored in a log that is no more.
+    server.unconfirmed.shift()
+    server.confirm()
+    await clock.advance(0)
+    expect(texts()).to.deep.equal(['e2', 'e3'])
+    expect(notices.filter(({ type }) => type === 'unsaved')).to.deep.equal([{ type: 'unsaved', count: 1 }])
+    client.disconnect()
+  })
+
   it('drops what is stored or there already, however often the server repeats it', async () => {
     const opened = await live(2)
     const { server, client, clock, reach, notices, texts } = opened

@@ -41,6 +41,31 @@ describe('RecoveryClient, when the log begins again', () => {
     })
   }
 
+  it('begins again with what is displayed, also in an older copy of the same log', async () => {
+    const told: [string, boolean][] = []
+    const options = {
+      getSeen: async () => 'e1-3-aaaaaa',
+      onDisplayed: (cursor: string, restarts: boolean) => void told.push([cursor, restarts]),
+    }
+    const { server, reach, clock } = rig(options, serverWith(5))
+    await reach('live')
+    server.rows.length = 2
+    server.cutAll()
+    await reach('waiting')
+    await reach('live')
+    await clock.advance(1000)
+    server.append({})
+    await clock.advance(0)
+    const [last] = told.filter(([, restarts]) => restarts)
+    expect(told.slice(told.indexOf(last!)).map(([cursor]) => cursor)).to.include(server.cursor(3))
+    expect(told.at(-1)).to.deep.equal([server.cursor(3), false])
+    expect(told.filter(([, restarts]) => restarts).length).to.equal(1)
+    server.cutAll()
+    await reach('waiting')
+    await reach('live')
+    expect(server.asked.at(-1)!.url.searchParams.get('seen')).to.equal(server.cursor(3))
+  })
+
   it('takes a reset in the middle of a stream', async () => {
     const { server, client, clock, reach, texts } = rig({}, serverWith(2))
     await reach('live')

@@ -64,7 +64,10 @@ describe('stored events and a tail', () => {
         log.forEach((one, index) => {
           for (let count = ahead[index] ?? 0; count > 0 && shown < mine.length; count--, shown++) {
             const { key } = mine[shown]!
-            items.addUnconfirmed({ event: mine[shown]!, unseen: false, boot: 'b' }, tell(key))
+            items.addUnconfirmed(
+              { event: mine[shown]!, unseen: false, boot: 'b', isInDoubt: false },
+              tell(key),
+            )
           }
           items.add(
             { event: one, cursor: `e1-${index + 1}-aaaaaa`, seq: index + 1, phase: 'live', unseen: false },
@@ -96,7 +99,10 @@ describe('stored events and a tail', () => {
         const isKept = (index: number): boolean => isMixed && keeps[index]!
         const items = stored(log)
         tail.forEach((one, index) =>
-          items.addUnconfirmed({ event: one, unseen: false, boot: isKept(index) ? 'new' : 'old' }, show),
+          items.addUnconfirmed(
+            { event: one, unseen: false, boot: isKept(index) ? 'new' : 'old', isInDoubt: false },
+            show,
+          ),
         )
         items.withdraw(({ boot }) => boot === 'old')
         expect(looks(items)).to.deep.equal(
@@ -115,13 +121,14 @@ describe('stored events and a tail', () => {
       const items = new Items()
       if (stuck)
         items.addUnconfirmed(
-          { event: makeEvent(0, { run_id: 'r0', key: 'r0/1' }), unseen: false, boot: 'b' },
+          { event: makeEvent(0, { run_id: 'r0', key: 'r0/1' }), unseen: false, boot: 'b', isInDoubt: false },
           show,
         )
       const events = Array.from({ length: COUNT }, (_, index) =>
         makeEvent(index + 1, index % 2 ? { part_id: `r1/${index % 7}` } : {}),
       )
-      for (const one of events) items.addUnconfirmed({ event: one, unseen: false, boot: 'b' }, show)
+      for (const one of events)
+        items.addUnconfirmed({ event: one, unseen: false, boot: 'b', isInDoubt: false }, show)
       let before = items.list
       let changes = 0
       events.forEach((one, index) => {

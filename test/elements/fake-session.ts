@@ -75,13 +75,16 @@ export class FakeSession {
       const { status, code, message } = this.refusal
       return Response.json({ success: false, error: { code, message } }, { status })
     }
+    let mine: ReadableStreamDefaultController<Uint8Array> | null = null
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
+        mine = controller
         const position = request.headers.get('last-event-id') ?? url.searchParams.get('after')
         controller.enqueue(bytes(this.#opening(position, url.searchParams.get('seen'))))
         this.open.add(controller)
         init?.signal?.addEventListener('abort', () => this.open.delete(controller))
       },
+      cancel: () => void this.open.delete(mine!),
     })
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
   }

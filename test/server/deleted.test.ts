@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Loomi } from '../../server/loomi.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { makeWorld, openStream, REF, settle } from './support.ts'
+import { beat, dataOf, makeWorld, newEvents, openStream, REF, settle, storeWith, typesOf } from './support.ts'
 describe('a session that another process deletes', () => {
   it('is told to the page that shows it, which then shows one that begins anew', async () => {
     const store = openSqlite(':memory:')
@@ -27,5 +28,77 @@ describe('a session that another process deletes', () => {
     const [event] = await reader.take(1)
     assert.ok(event!.frame.type === 'event' && event!.frame.event_data === 'new')
     await reader.cancel()
+  })
+})
+
+describe('a session that is deleted here', () => {
+  it('and begins anew before the store has said so is told once', async () => {
+    const sqlite = openSqlite(':memory:')
+    let answer: (() => void) | null = null
+    const store = storeWith(sqlite, {
+      deleteSessions: async (choice) => {
+        const deleted = await sqlite.deleteSessions(choice)
+        await new Promise<void>((resolve) => (answer = resolve))
+        return deleted
+      },
+    })
+    const { loomi, clock } = makeWorld({ store })
+    await sqlite.append(REF, newEvents(1, 2, { event_type: 'user_message' }))
+    const reader = await openStream(loomi, { query: 'after=0' })
+    await reader.through('replay_complete')
+    const deletion = loomi.deleteSession(REF.sessionId)
+    while (!answer) await settle()
+    loomi.session(REF).message('new')
+    await clock.advance(100)
+    const frames = await reader.take(4)
+    assert.deepEqual(typesOf(frames), ['reset', 'replay_start', 'event', 'replay_complete'])
+    ;(answer as () => void)()
+    await deletion
+    loomi.session(REF).message('newer')
+    await clock.advance(100)
+    assert.deepEqual(dataOf(await reader.take(1)), ['newer'])
+    await reader.cancel()
+  })
+})
+
+describe('who is deleted', () => {
+  for (const [what, remove] of [
+    ['a session', (loomi: Loomi) => loomi.deleteSession(REF.sessionId)],
+    ['a user', (loomi: Loomi) => loomi.deleteUser(REF.userId)],
+  ] as const)
+    it(`with ${what} is not remembered as present, here or in the store`, async () => {
+      const { loomi, store, clock } = makeWorld()
+      loomi.session(REF).message('one')
+      await beat(loomi)
+      assert.notEqual(await loomi.presence(REF), null)
+      await remove(loomi)
+      assert.equal(await loomi.presence(REF), null)
+      await clock.advance(20_000)
+      assert.equal(await store.loadPresence(REF), null)
+    })
+
+  it('while the store is asked for them is not remembered either', async () => {
+    const sqlite = openSqlite(':memory:')
+    let answer = (): void => undefined
+    const store = storeWith(sqlite, {
+      loadPresence: async (ref) => {
+        const row = await sqlite.loadPresence(ref)
+        await new Promise<void>((resolve) => (answer = resolve))
+        return row
+      },
+    })
+    const { loomi } = makeWorld({ store })
+    await sqlite.savePresence([
+      { ...REF, lastBeatAt: 1, headSeq: 0, pendingSeq: null, epoch: null, displayed: null },
+    ])
+    const asking = loomi.presence(REF)
+    await settle()
+    await loomi.deleteUser(REF.userId)
+    answer()
+    await asking
+    const again = loomi.presence(REF)
+    await settle()
+    answer()
+    assert.equal(await again, null)
   })
 })

@@ -106,6 +106,7 @@ describe('a drain', { timeout: 60_000 }, () => {
       await world.clock.advance(ms)
       const response = await request(world.loomi, '/stream/s-1?user_id=ada')
       assert.equal(response.status, 503)
+      assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'draining')
       assert.ok(Number(response.headers.get('retry-after')) >= 1)
       assert.equal((await beat(world.loomi)).success, true)
     }

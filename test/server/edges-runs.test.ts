@@ -6,8 +6,9 @@ import type { Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { beat, FakeClock, makeWorld, openStream, REF, rowsOf, settle, storeWith } from './support.ts'
 
-function processes(count: number, store = openSqlite(':memory:')) {
+function processes(count: number, given?: Store) {
   const clock = new FakeClock()
+  const store = given ?? openSqlite(':memory:', () => clock.now())
   const reports: Report[] = []
   const loomis: Loomi[] = Array.from({ length: count }, () =>
     createLoomi({ store, clock, onEvent: (report) => reports.push(report) }),
@@ -83,11 +84,8 @@ describe('an interrupted end takes nobody’s place', () => {
     const session = loomis[0]!.session(REF)
     session.message('Found two.')
     await settle()
-    await store.endRuns(
-      'interrupted',
-      { lapsedAt: clock.now() + 60_000 },
-      new Date(clock.now()).toISOString(),
-    )
+    await store.leaseRuns([{ ...REF, runId: (await rowsOf(store))[0]!.run_id }], 0)
+    await store.endRuns('interrupted', { lapsed: true }, new Date(clock.now()).toISOString())
     await session.end()
     assert.equal((await ends(store)).at(-1), 'complete')
   })

@@ -101,10 +101,10 @@ describe('the log as one process sees it', { timeout: 30_000 }, () => {
       const gates: (() => void)[] = []
       let slow = true
       log = newLog({
-        heads: async (refs) => {
-          const heads = await sqlite.heads(refs)
+        read: async (...asked) => {
+          const page = await sqlite.read(...asked)
           if (slow) await new Promise<void>((resolve) => gates.push(resolve))
-          return heads
+          return page
         },
       })
       const [first, second] = [log.watch(REF), log.watch(REF)]
@@ -150,6 +150,89 @@ describe('the log as one process sees it', { timeout: 30_000 }, () => {
     const again = await log.append(REF, [newEvent(2)])
     assert.ok(again.ok && again.added.length === 0)
     assert.deepEqual(await rows, [2])
+  })
+
+  it('keeps what viewers have unconfirmed when a look at the head tells of an append before its answer does', async () => {
+    let answer = (): void => undefined
+    log = newLog({
+      append: async (...asked) => {
+        const result = await sqlite.append(...asked)
+        await new Promise<void>((resolve) => (answer = resolve))
+        return result
+      },
+    })
+    const watch = log.watch(REF)
+    const appending = log.append(REF, newEvents(1, 2))
+    await settle()
+    await log.head(REF)
+    await sqlite.append(REF, [newEvent(3)])
+    await log.head(REF)
+    answer()
+    await appending
+    assert.equal(log.unconfirmed.discards(REF), 0)
+    assert.deepEqual(await seqs(0), [1, 2, 3])
+    watch.stop()
+  })
+
+  it('does not take an append from before the watch for all there is: what others stored until then was hinted to nobody', async () => {
+    let answer = (): void => undefined
+    log = newLog({
+      append: async (...asked) => {
+        const result = await sqlite.append(...asked)
+        await new Promise<void>((resolve) => (answer = resolve))
+        return result
+      },
+    })
+    const appending = log.append(REF, [newEvent(1)])
+    await settle()
+    await sqlite.append(REF, [newEvent(2)])
+    const watch = log.watch(REF)
+    answer()
+    await appending
+    assert.deepEqual(await seqs(1), [2])
+    watch.stop()
+  })
+
+  it('reads rows under the epoch that they belong to when the log is begun anew in that moment', async () => {
+    await sqlite.append(REF, newEvents(1, 2))
+    log = newLog({
+      heads: async (refs) => {
+        const heads = await sqlite.heads(refs)
+        await sqlite.deleteSessions(REF)
+        await sqlite.append(REF, [newEvent(1, { run_id: 'new' })])
+        return heads
+      },
+    })
+    log.watch(REF)
+    const page = await log.read(REF, 0)
+    const [head] = await sqlite.heads([REF])
+    assert.equal(page?.epoch, head?.epoch)
+  })
+
+  it('asks only for the sessions that a hint is about', async () => {
+    const asked: string[][] = []
+    let tell: Parameters<Store['watch']>[0] = () => undefined
+    log = newLog({
+      heads: (refs) => {
+        asked.push(refs.map(({ sessionId }) => sessionId))
+        return sqlite.heads(refs)
+      },
+      watch: (changed) => {
+        tell = changed
+        return () => undefined
+      },
+    })
+    for (const sessionId of ['a', 'b', 'c']) log.watch({ ...REF, sessionId })
+    tell(new Set(['b', 'elsewhere']))
+    await settle()
+    tell(new Set(['elsewhere']))
+    await settle()
+    tell(new Set(['a']))
+    tell(new Set(['c']))
+    await settle()
+    tell()
+    await settle()
+    assert.deepEqual(asked, [['b'], ['a'], ['c'], ['a', 'b', 'c']])
   })
 
   it('goes on when the store cannot tell the heads, and reports it', async () => {

@@ -149,9 +149,9 @@ describe('the route on Node', { timeout: 60_000 }, () => {
         ...options,
         store: storeWith(inner, {
           read: async (ref, after, limit) => {
-            const rows = await inner.read(ref, after, limit)
-            read += rows.length
-            return rows
+            const page = await inner.read(ref, after, limit)
+            read += page.events.length
+            return page
           },
         }),
       })

@@ -14,10 +14,10 @@ function fragile(refuses: (event: NewEvent) => boolean = () => false): {
   const memory = openSqlite(':memory:')
   let isDown = false
   const store = storeWith(memory, {
-    append: async (ref, events, leaseUntil) => {
+    append: async (ref, events, leaseMs) => {
       if (isDown) throw new LoomiError('store_unavailable', 'Down.')
       if (events.some(refuses)) throw new LoomiError('store_refused', 'Never.')
-      return memory.append(ref, events, leaseUntil)
+      return memory.append(ref, events, leaseMs)
     },
   })
   return { store, memory, down: (value) => (isDown = value) }
@@ -97,9 +97,9 @@ describe('what waits for a store that fails', () => {
     let largest = 0
     const world = makeWorld({
       store: storeWith(store, {
-        append: (ref, events, leaseUntil) => {
+        append: (ref, events, leaseMs) => {
           largest = Math.max(largest, events.length)
-          return store.append(ref, events, leaseUntil)
+          return store.append(ref, events, leaseMs)
         },
       }),
     })

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
-import type { EventFrame } from '../../server/protocol.ts'
+import { type EventFrame, formatCursor } from '../../server/protocol.ts'
 import { keyOf, type Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { bootOf, makeWorld, openStream, REF, rowsOf, settle, type SseReader, storeWith } from './support.ts'
+import {
+  bootOf,
+  makeWorld,
+  newEvents,
+  openStream,
+  REF,
+  rowsOf,
+  settle,
+  type SseReader,
+  storeWith,
+} from './support.ts'
 
 type Mood = 'well' | 'failing' | 'hanging'
 
@@ -225,6 +235,60 @@ describe('after an outage', () => {
     const [again] = await next.through('replay_complete')
     assert.notEqual(bootOf(again), bootOf(opening))
     await next.cancel()
+  })
+
+  it('what is stored, as its producer does not know yet, is not shown to a reader who comes from its row', async () => {
+    const { store, memory } = moody()
+    let isAnswered = true
+    const deaf = storeWith(store, {
+      append: async (...asked) => {
+        const result = await store.append(...asked)
+        return isAnswered ? result : new Promise<never>(() => undefined)
+      },
+    })
+    const { loomi, clock } = makeWorld({ store: deaf })
+    const session = loomi.session({ ...REF, runId: 'r' })
+    session.message('one')
+    await settle()
+    isAnswered = false
+    session.message('two')
+    await clock.advance(50)
+    session.message('three')
+    await clock.advance(1100)
+    // The app has rendered what the log holds.
+    const [head] = await memory.heads([REF])
+    const after = formatCursor(head!.epoch, head!.head, head!.headKey)
+    assert.equal(head?.head, 2)
+    const viewer = await openStream(loomi, { query: `after=${after}` })
+    await viewer.take(1)
+    assert.deepEqual(dataOf(await events(viewer, 1)), ['three'])
+    await viewer.cancel()
+  })
+
+  it('what the reader has displayed beyond what this process remembers is not announced as missed', async () => {
+    const { store, memory, become } = moody()
+    const { loomi, clock } = makeWorld({ store })
+    const viewer = await openStream(loomi)
+    await viewer.next()
+    loomi.session({ ...REF, runId: 'here' }).message('one')
+    await settle()
+    // Another process appends, and the device displays it there; this one does not hear of it any more.
+    await memory.append(REF, newEvents(1, 3, { run_id: 'elsewhere' }))
+    become('failing')
+    const [head] = await memory.heads([REF])
+    const seen = formatCursor(head!.epoch, head!.head, head!.headKey)
+    const opening = openStream(loomi, { query: `after=0&seen=${seen}` })
+    await clock.advance(1100)
+    const again = await opening
+    const frame = (await again.next())?.frame
+    assert.deepEqual(frame && { ...frame, boot: '' }, {
+      type: 'no_replay',
+      cursor: `${head!.epoch}-0`,
+      seen: head!.head,
+      count: 1,
+      boot: '',
+    })
+    for (const reader of [viewer, again]) await reader.cancel()
   })
 
   it('nothing is left of it: queues, timers, and the boot are as before', async () => {

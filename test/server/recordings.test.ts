@@ -143,7 +143,7 @@ describe('the recorded model streams through feed', { skip, concurrency: 2 }, ()
         // Some die before their first row, some in the middle of it, some while they wait for more.
         if (random() < 0.8)
           await until(
-            async () => (await store.read(ref, 0, 1)).length > 0 || feeding.child.exitCode !== null,
+            async () => (await store.read(ref, 0, 1)).events.length > 0 || feeding.child.exitCode !== null,
             'a row',
             3000,
           ).catch(() => undefined)

@@ -66,6 +66,64 @@ describe('a log that is set back to an older copy under open streams', () => {
     })
   }
 
+  for (const rows of [2, 1])
+    it(`is noticed when all that the reader has is pruned in it, with ${rows} rows left`, async () => {
+      const { world, other, restore } = await scene()
+      const reader = await openStream(world.loomi)
+      const id = (await reader.through('replay_complete')).at(-1)!.id!
+      restore(3)
+      await other.append(REF, newEvents(1, 2 + rows, { run_id: 'new' }))
+      await other.prune({ maxEventsPerSession: rows }, 100)
+      await world.clock.advance(5000)
+      const expected = ['tag', 'replay_start', 'gap', ...(await rowsOf(other)).map(keyOf), 'replay_complete']
+      assert.deepEqual(await dataOf(reader, rows + 4), expected)
+      await reader.cancel()
+      const again = await openStream(world.loomi, { headers: { 'last-event-id': id } })
+      assert.deepEqual(await dataOf(again, rows + 4), expected)
+      await again.cancel()
+    })
+
+  it('is not taken from memory for a reader whose row is another one in it, even where the store has no row to compare', async () => {
+    const { world, other, restore } = await scene()
+    const first = await openStream(world.loomi)
+    const id = (await first.through('replay_complete')).at(-1)!.id!
+    await first.cancel()
+    restore(3)
+    const watching = await openStream(world.loomi)
+    await watching.through('replay_complete')
+    const session = world.loomi.session({ ...REF, runId: 'new' })
+    for (let i = 0; i < 6; i++) {
+      session.emit({ event_type: 'note', event_data: i })
+      await settle()
+    }
+    await other.prune({ maxEventsPerSession: 2 }, 100)
+    const again = await openStream(world.loomi, { headers: { 'last-event-id': id } })
+    assert.deepEqual(await dataOf(again, 5), ['replay_start', 'gap', 'new/5', 'new/6', 'replay_complete'])
+    for (const reader of [watching, again]) await reader.cancel()
+  })
+
+  it('is shown from its beginning to a reader who was told that it was deleted, wherever that one came from', async () => {
+    const { world, other } = await scene()
+    const first = await openStream(world.loomi)
+    const id = (await first.take(4))[3]!.id!
+    await first.cancel()
+    const reader = await openStream(world.loomi, { headers: { 'last-event-id': id } })
+    await reader.through('replay_complete')
+    const [head] = await other.heads([REF])
+    await other.deleteSessions(REF)
+    await world.clock.advance(5000)
+    assert.deepEqual(await dataOf(reader, 2), ['epoch', 'no_replay'])
+    // The backup is of the very log that the reader came with a cursor of.
+    await other.append(REF, newEvents(1, 5, { run_id: 'old' }))
+    const db = new DatabaseSync(folder.path(`${files}.db`))
+    db.exec(`update loomi_sessions set epoch = '${head!.epoch}'`)
+    db.close()
+    await world.clock.advance(5000)
+    const rows = ['old/1', 'old/2', 'old/3', 'old/4', 'old/5']
+    assert.deepEqual(await dataOf(reader, 8), ['epoch', 'replay_start', ...rows, 'replay_complete'])
+    await reader.cancel()
+  })
+
   it('is noticed when this process itself appends to it, and readers that were behind get the new rows', async () => {
     const { world, restore } = await scene()
     const [ahead, behind] = [await openStream(world.loomi), await openStream(world.loomi)]

@@ -9,7 +9,7 @@ import { FakeClock, newEvent, openStream, REF, rowsOf, settle, storeWith } from 
 /** Processes that share a store and a clock, as far as one test process can hold them. */
 function processes(
   count: number,
-  store = openSqlite(':memory:'),
+  given?: Store,
 ): {
   loomis: Loomi[]
   clock: FakeClock
@@ -17,6 +17,7 @@ function processes(
   reports: Report[]
 } {
   const clock = new FakeClock()
+  const store = given ?? openSqlite(':memory:', () => clock.now())
   const reports: Report[] = []
   const loomis = Array.from({ length: count }, () =>
     createLoomi({ store, clock, onEvent: (report) => reports.push(report) }),
@@ -233,7 +234,7 @@ describe('a run', () => {
     const { loomis, clock, store } = processes(2)
     const viewer = await openStream(loomis[1]!)
     // Its process is gone: it renews nothing any more.
-    await store.append(REF, [{ ...newEvent(1), run_id: 'gone' }], clock.now() + 30_000)
+    await store.append(REF, [{ ...newEvent(1), run_id: 'gone' }], 30_000)
     await clock.advance(29_000)
     assert.deepEqual(await ends(store), [])
     await clock.advance(6000)
@@ -245,7 +246,7 @@ describe('a run', () => {
 
   it('of a producer that is gone is ended by the first who comes to read', async () => {
     const { loomis, clock, store } = processes(1)
-    await store.append(REF, [{ ...newEvent(1), run_id: 'gone' }], clock.now() + 30_000)
+    await store.append(REF, [{ ...newEvent(1), run_id: 'gone' }], 30_000)
     await clock.advance(3_600_000)
     assert.deepEqual(await ends(store), [])
     const viewer = await openStream(loomis[0]!)
@@ -290,15 +291,15 @@ describe('a run', () => {
       setTimeout: clock.setTimeout.bind(clock),
       clearTimeout: clock.clearTimeout.bind(clock),
     }
-    const store = openSqlite(':memory:')
+    const store = openSqlite(':memory:', sleepy.now)
     const watcher = createLoomi({ store, clock: sleepy })
     const viewer = await openStream(watcher)
-    await store.append(REF, [{ ...newEvent(1), run_id: 'r' }], clock.now() + 30_000)
+    await store.append(REF, [{ ...newEvent(1), run_id: 'r' }], 30_000)
     // Everything wakes an hour later; the watcher looks before the producer has renewed.
     asleepMs = 3_600_000
     await clock.advance(9000)
     assert.deepEqual(await ends(store), [])
-    await store.leaseRuns([{ ...REF, runId: 'r' }], sleepy.now() + 30_000)
+    await store.leaseRuns([{ ...REF, runId: 'r' }], 30_000)
     await clock.advance(20_000)
     assert.deepEqual(await ends(store), [])
     await clock.advance(30_000)

@@ -2,18 +2,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { keyOf, type Retention, type SessionRef, type Store } from '../../server/store.ts'
-import type { ContractSubject } from './store-contract.ts'
+import type { Contract, ContractSubject } from './store-contract.ts'
 import { newEvent, newEvents, rowsOf } from './support.ts'
 
 const HOUR = 3_600_000
 const AT = '2026-11-24T00:00:00.000Z'
 
 /** The contract of pruning and deleting, run against the stores that `open` makes. */
-export function pruneContract(
-  name: string,
-  { shared }: { readonly shared: boolean },
-  open: () => Promise<ContractSubject>,
-): void {
+export const pruneContract: Contract = (name, { shared }, open) => {
   describe(`the store contract of pruning and deleting: ${name}`, () => {
     let subject: ContractSubject
     let store: Store
@@ -24,7 +20,7 @@ export function pruneContract(
     })
     after(async () => {
       await store.close()
-      subject.remove?.()
+      await subject.remove?.()
     })
 
     const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `prune ${++count}`, userId })
@@ -40,6 +36,8 @@ export function pruneContract(
         from = pruned.next
       }
     }
+    const keys = async (ref: SessionRef, asked: readonly number[]): Promise<Record<number, string>> =>
+      Object.fromEntries(await store.keys(ref, asked))
     const total = (removed: readonly number[]): number => removed.reduce((sum, rows) => sum + rows, 0)
 
     describe('pruning by number', () => {
@@ -119,11 +117,35 @@ export function pruneContract(
         assert.ok(appended.ok)
         await prune({ maxAgeMs: 0, maxEventsPerSession: 1 })
         assert.deepEqual(await store.heads([ref]), [appended.head])
-        assert.deepEqual([...(await store.keys(ref, [1, 4, 5]))], [[5, 'run-1/5']])
+        assert.deepEqual(await keys(ref, [1, 3, 4, 5]), { 4: 'run-1/4', 5: 'run-1/5' })
         const more = await store.append(ref, newEvents(6, 7))
         assert.ok(more.ok)
         assert.deepEqual([more.head.epoch, more.head.head], [appended.head.epoch, 7])
         assert.deepEqual(await seqs(ref), [5, 6, 7])
+      })
+
+      it('is the key of the newest row that went, whatever its run and however often it is pruned', async () => {
+        const ref = fresh()
+        assert.deepEqual(await keys(ref, [0, 1]), {})
+        await store.append(ref, [
+          newEvent(1),
+          newEvent(1, { i: 1, first_i: 1 }),
+          newEvent(1, { run_id: 'run-2' }),
+        ])
+        assert.deepEqual(await keys(ref, [0]), {})
+        await prune({ maxEventsPerSession: 2 })
+        assert.deepEqual(await keys(ref, [0, 1, 2, 3]), { 1: 'run-1/1', 2: 'run-1/1.1', 3: 'run-2/1' })
+        await prune({ maxEventsPerSession: 1 })
+        await prune({ maxEventsPerSession: 1 })
+        assert.deepEqual(await keys(ref, [0, 1, 2, 3]), { 2: 'run-1/1.1', 3: 'run-2/1' })
+        assert.deepEqual(await keys(ref, [2]), { 2: 'run-1/1.1' })
+        assert.deepEqual(await keys({ ...ref, userId: 'eve' }, [2]), {})
+        await store.append(ref, newEvents(2, 9))
+        await prune({ maxEventsPerSession: 1 }, 3)
+        assert.deepEqual(await keys(ref, [2, 9, 10]), { 10: 'run-1/8' })
+        await store.deleteSessions({ sessionId: ref.sessionId })
+        await store.append(ref, newEvents(1, 2))
+        assert.deepEqual(await keys(ref, [10]), {})
       })
 
       it('is how far its runs are: what is fed again adds nothing', async () => {
@@ -177,7 +199,7 @@ export function pruneContract(
         const unborn = { ...fresh('bob'), runId: 'run-1' }
         for (const ref of [...mine, theirs]) await store.append(ref, newEvents(1, 2))
         await store.savePresence([presenceOf(unborn), presenceOf(theirs)])
-        await store.leaseRuns([unborn], Date.now() + HOUR)
+        await store.leaseRuns([unborn], HOUR)
         const deleted = await store.deleteSessions({ userId: 'bob' })
         assert.deepEqual(
           deleted.toSorted((a, b) => a.sessionId.localeCompare(b.sessionId)),

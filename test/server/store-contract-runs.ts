@@ -2,18 +2,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type NewEvent, keyOf, type RunRef, type SessionRef, type Store } from '../../server/store.ts'
-import type { ContractSubject } from './store-contract.ts'
-import { newEvent, newEvents, rowsOf } from './support.ts'
+import type { Contract, ContractSubject } from './store-contract.ts'
+import { newEvent, newEvents, rowsOf, until } from './support.ts'
 
-const NOW = Date.UTC(2026, 10, 24)
-const AT = new Date(NOW).toISOString()
+const AT = '2026-11-24T00:00:00.000Z'
+/** A lease that has lapsed as soon as somebody looks, and one that outlives the test. */
+const SHORT = 1
+const LONG = 3_600_000
 
 /** The contract of runs, run against the stores that `open` makes. */
-export function runsContract(
-  name: string,
-  { shared }: { readonly shared: boolean },
-  open: () => Promise<ContractSubject>,
-): void {
+export const runsContract: Contract = (name, { shared }, open) => {
   describe(`the store contract of runs: ${name}`, () => {
     let subject: ContractSubject
     let store: Store
@@ -24,7 +22,7 @@ export function runsContract(
     })
     after(async () => {
       await store.close()
-      subject.remove?.()
+      await subject.remove?.()
     })
 
     const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `runs ${++count}`, userId })
@@ -104,7 +102,7 @@ export function runsContract(
         const [ref, empty] = [fresh(), fresh()]
         await store.append(ref, [newEvent(1, { run_id: 'user', event_type: 'user_message' })])
         for (const session of [ref, empty]) {
-          await store.leaseRuns([run(session)], NOW + 1000)
+          await store.leaseRuns([run(session)], LONG)
           assert.equal(await stop(session), 1)
           assert.equal((await store.stoppedRuns([run(session)])).length, 1)
         }
@@ -123,47 +121,82 @@ export function runsContract(
     })
 
     describe('a lease', () => {
-      const sweep = (at: number): Promise<number> => store.endRuns('interrupted', { lapsedAt: at }, AT)
+      const sweep = (): Promise<number> => store.endRuns('interrupted', { lapsed: true }, AT)
+      /** Sweeps until the session has so many ends; the lease is short, and when it lapses is the store's affair. */
+      const sweepUntil = async (ref: SessionRef, count: number): Promise<void> =>
+        until(
+          async () => {
+            await sweep()
+            return (await ends(ref)).length >= count
+          },
+          `${count} ends`,
+          5000,
+        )
+      /** Sweeps, after what was leased for a moment has lapsed for certain. */
+      const sweepAll = async (): Promise<void> => {
+        const witness = fresh()
+        await store.append(witness, [newEvent(1)], SHORT)
+        await sweepUntil(witness, 1)
+      }
 
       it('that lapsed ends its run as interrupted, once; one that was renewed does not', async () => {
         const [gone, alive] = [fresh(), fresh()]
-        await store.append(gone, newEvents(1, 2), NOW + 30_000)
-        await store.append(alive, newEvents(1, 2), NOW + 30_000)
-        await store.leaseRuns([run(alive)], NOW + 60_000)
-        await sweep(NOW + 29_999)
-        assert.deepEqual(await ends(gone), [])
-        await sweep(NOW + 30_000)
-        await sweep(NOW + 30_000)
+        await store.append(alive, newEvents(1, 2), SHORT)
+        await store.leaseRuns([run(alive)], LONG)
+        await store.append(gone, newEvents(1, 2), SHORT)
+        await sweepUntil(gone, 1)
+        await sweep()
         assert.deepEqual(await ends(gone), ['run-1/2.-1 interrupted'])
         assert.deepEqual(await ends(alive), [])
-        await sweep(NOW + 60_000)
+        await store.leaseRuns([run(alive)], SHORT)
+        await sweepUntil(alive, 1)
         assert.deepEqual(await ends(alive), ['run-1/2.-1 interrupted'])
       })
 
       it('is renewed by an append, and is of no more use after the end', async () => {
         const ref = fresh()
-        await store.append(ref, [newEvent(1)], NOW + 1000)
-        await store.append(ref, [newEvent(2)], NOW + 5000)
-        await sweep(NOW + 2000)
+        await store.append(ref, [newEvent(1)], SHORT)
+        await store.append(ref, [newEvent(2)], LONG)
+        await sweepAll()
         assert.deepEqual(await ends(ref), [])
-        await store.append(ref, [end('complete')], NOW + 9000)
-        await sweep(NOW + 100_000)
+        await store.append(ref, [end('complete')], SHORT)
+        await sweepAll()
         assert.deepEqual(await ends(ref), ['run-1/9 complete'])
       })
 
-      it('is not needed: a run without one is never interrupted', async () => {
+      it('is neither given nor taken by an append without one', async () => {
+        const [leased, free] = [fresh(), fresh()]
+        await store.append(leased, [newEvent(1)], SHORT)
+        await store.append(leased, [newEvent(2)])
+        await store.append(free, [newEvent(1)])
+        await sweepUntil(leased, 1)
+        await sweepAll()
+        assert.deepEqual([await ends(leased), await ends(free)], [['run-1/2.-1 interrupted'], []])
+      })
+
+      it('lapses by the store’s clock, wherever those of its processes are', async (test) => {
+        const { advance } = subject
+        if (!advance) return test.skip('this store’s clock is its own')
         const ref = fresh()
-        await store.append(ref, [newEvent(1)])
-        await sweep(NOW + 1e12)
+        await store.append(ref, [newEvent(1)], 30_000)
+        advance(20_000)
+        await sweep()
         assert.deepEqual(await ends(ref), [])
+        await store.leaseRuns([run(ref)], 30_000)
+        advance(20_000)
+        await sweep()
+        assert.deepEqual(await ends(ref), [])
+        advance(10_001)
+        await sweep()
+        assert.deepEqual(await ends(ref), ['run-1/1.-1 interrupted'])
       })
 
       it('that lapsed takes no place from its producer, who may live: what it adds to its newest chunk is kept', async () => {
         const ref = fresh()
-        await store.append(ref, newEvents(1, 2), NOW + 1000)
-        await sweep(NOW + 1000)
+        await store.append(ref, newEvents(1, 2), SHORT)
+        await sweepUntil(ref, 1)
         const last = newEvent(2, { i: 1, event_type: 'run_end', content_type: 'complete' })
-        const result = await store.append(ref, [last], NOW + 9000)
+        const result = await store.append(ref, [last], LONG)
         assert.ok(result.ok)
         assert.deepEqual(result.added.map(keyOf), ['run-1/2.1'])
         assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted', 'run-1/2.1 complete'])
@@ -172,80 +205,79 @@ export function runsContract(
       it('that lapsed is forgotten when its run has no event', async () => {
         const ref = fresh()
         await store.append(ref, [newEvent(1, { run_id: 'user', event_type: 'user_message' })])
-        await store.leaseRuns([run(ref)], NOW + 1)
-        await sweep(NOW + 1)
+        await store.leaseRuns([run(ref)], SHORT)
+        await sweepAll()
         assert.deepEqual(await ends(ref), [])
         assert.equal(await stop(ref), 0)
       })
 
       it('that lapsed is no fence: the run goes on, and can be interrupted again', async () => {
         const ref = fresh()
-        await store.append(ref, newEvents(1, 2), NOW + 1000)
-        await sweep(NOW + 1000)
-        const result = await store.append(ref, [newEvent(3)], NOW + 9000)
+        await store.append(ref, newEvents(1, 2), SHORT)
+        await sweepUntil(ref, 1)
+        const result = await store.append(ref, [newEvent(3)], SHORT)
         assert.ok(result.ok)
         assert.deepEqual(result.added.map(keyOf), ['run-1/3'])
-        await sweep(NOW + 2000)
-        assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted'])
-        await sweep(NOW + 9000)
+        await sweepUntil(ref, 2)
         assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted', 'run-1/3.-2 interrupted'])
       })
 
       it('opens an interrupted run again, and one that was stopped or ended well never', async () => {
         const ref = fresh()
-        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], NOW + 1)
+        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], SHORT)
         await store.append(ref, [
           newEvent(1, { run_id: 'b', i: 1, event_type: 'run_end', content_type: 'complete' }),
         ])
-        await sweep(NOW + 1)
-        await store.leaseRuns([run(ref, 'a'), run(ref, 'b')], NOW + 1000)
+        await sweepUntil(ref, 2)
+        await store.leaseRuns([run(ref, 'a'), run(ref, 'b')], LONG)
         await stop(ref)
-        await store.leaseRuns([run(ref, 'a')], NOW + 2000)
-        await sweep(NOW + 10_000)
+        await store.leaseRuns([run(ref, 'a')], SHORT)
+        await sweepAll()
         assert.deepEqual(await ends(ref), ['b/1.1 complete', 'a/1.-1 interrupted', 'a/1.1 stopped'])
       })
 
       it('of a run in somebody else’s session is not taken', async () => {
         const ref = fresh()
         await store.append(ref, [newEvent(1, { run_id: 'mine' })])
-        await store.leaseRuns([run({ ...ref, userId: 'eve' }, 'theirs')], NOW + 1)
-        await sweep(NOW + 10)
+        await store.leaseRuns([run({ ...ref, userId: 'eve' }, 'theirs')], SHORT)
+        await sweepAll()
         assert.deepEqual(await ends(ref), [])
+        assert.equal(await store.endRuns('stopped', { runs: [run(ref, 'theirs')] }, AT), 0)
       })
 
       it('can be given back as long as the run has no event', async () => {
         const ref = fresh()
-        await store.append(ref, [newEvent(1, { run_id: 'kept' })], NOW + 1)
-        await store.leaseRuns([run(ref, 'none'), run(ref, 'kept')], NOW + 1)
+        await store.append(ref, [newEvent(1, { run_id: 'kept' })], LONG)
+        await store.leaseRuns([run(ref, 'none'), run(ref, 'kept')], LONG)
         await store.releaseRuns([run(ref, 'none'), run(ref, 'kept')])
-        await sweep(NOW + 1)
-        assert.deepEqual(await ends(ref), ['kept/1.-1 interrupted'])
+        await stop(ref)
+        assert.deepEqual(await ends(ref), ['kept/1.1 stopped'])
       })
 
       it('ends certain runs when it is asked for them', async () => {
         const ref = fresh()
-        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], NOW + 1e9)
+        await store.append(ref, [newEvent(1, { run_id: 'a' }), newEvent(1, { run_id: 'b' })], LONG)
         await store.endRuns('interrupted', { runs: [run(ref, 'b'), run(fresh(), 'c')] }, AT)
         assert.deepEqual(await ends(ref), ['b/1.-1 interrupted'])
       })
 
       it('of very many runs that lapsed at once is swept whole', async () => {
         const refs = Array.from({ length: 250 }, () => fresh())
-        await Promise.all(refs.map((ref) => store.append(ref, [newEvent(1)], NOW - 1e6)))
-        assert.ok((await sweep(NOW - 1e6)) >= 250)
-        assert.deepEqual(await ends(refs[249]!), ['run-1/1.-1 interrupted'])
+        await Promise.all(refs.map((ref) => store.append(ref, [newEvent(1)], SHORT)))
+        await sweepAll()
+        for (const ref of refs) assert.deepEqual(await ends(ref), ['run-1/1.-1 interrupted'])
       })
 
       if (shared)
         it('is swept once however many processes do it at the same moment', async () => {
           const others = await Promise.all([subject.reopen!(), subject.reopen!()])
-          const ref = fresh()
-          await store.append(ref, newEvents(1, 2), NOW + 1000)
-          const sweeps = [store, ...others].map((one) =>
-            one.endRuns('interrupted', { lapsedAt: NOW + 1000 }, AT),
-          )
-          await Promise.all(sweeps)
-          assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted'])
+          const refs = Array.from({ length: 5 }, () => fresh())
+          for (const ref of refs) await store.append(ref, newEvents(1, 2), SHORT)
+          for (let round = 0; round < 20; round++)
+            await Promise.all(
+              [store, ...others].map((one) => one.endRuns('interrupted', { lapsed: true }, AT)),
+            )
+          for (const ref of refs) assert.deepEqual(await ends(ref), ['run-1/2.-1 interrupted'])
           await Promise.all(others.map((other) => other.close()))
         })
     })

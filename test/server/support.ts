@@ -122,24 +122,25 @@ export function newEvents(from: number, to: number, fields: Partial<NewEvent> = 
 export async function rowsOf(store: Store, ref: SessionRef = REF): Promise<StoredEvent[]> {
   const rows: StoredEvent[] = []
   for (;;) {
-    const page = await store.read(ref, rows.at(-1)?.seq ?? 0, 500)
-    if (page.length === 0) return rows
-    rows.push(...page)
+    const { events } = await store.read(ref, rows.at(-1)?.seq ?? 0, 500)
+    if (events.length === 0) return rows
+    rows.push(...events)
   }
 }
 
 /** A store that does what another does, apart from the methods given. */
 export function storeWith(store: Store, methods: Partial<Store>): Store {
   return {
-    append: (ref, events, leaseUntil) => store.append(ref, events, leaseUntil),
+    append: (ref, events, leaseMs) => store.append(ref, events, leaseMs),
     read: (ref, after, limit) => store.read(ref, after, limit),
     heads: (refs) => store.heads(refs),
     keys: (ref, seqs) => store.keys(ref, seqs),
     runHigh: (ref, runId) => store.runHigh(ref, runId),
-    leaseRuns: (runs, leaseUntil) => store.leaseRuns(runs, leaseUntil),
+    leaseRuns: (runs, leaseMs) => store.leaseRuns(runs, leaseMs),
     releaseRuns: (runs) => store.releaseRuns(runs),
     stoppedRuns: (runs) => store.stoppedRuns(runs),
     endRuns: (status, choice, createdAt) => store.endRuns(status, choice, createdAt),
+    transferSession: (sessionId, from, to) => store.transferSession(sessionId, from, to),
     loadPresence: (ref) => store.loadPresence(ref),
     savePresence: (rows) => store.savePresence(rows),
     prune: (retention, limit, from) => store.prune(retention, limit, from),
@@ -171,7 +172,7 @@ export interface World {
 export function makeWorld(options: Partial<LoomiOptions> & { readonly store?: Store } = {}): World {
   const clock = new FakeClock()
   const reports: Report[] = []
-  const store = options.store ?? openSqlite(':memory:')
+  const store = options.store ?? openSqlite(':memory:', () => clock.now())
   const loomi = createLoomi({ clock, onEvent: (report) => reports.push(report), ...options, store })
   return { loomi, clock, store, reports }
 }

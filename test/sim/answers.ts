@@ -108,9 +108,9 @@ async function* source(
   if (form === 'text') {
     // The same text in other pieces, as a proxy between would cut it.
     const text = steps.map((step) => step.text).join('')
-    for (let at = 0; at < text.length;) {
+    for (let at = 0, piece = 0; at < text.length; piece++) {
       const size = random.int(1, 12)
-      await sleep(Math.round((steps[0]?.waitMs ?? 1) * pace))
+      await sleep(Math.round((steps[piece % steps.length]?.waitMs ?? 1) * pace))
       yield text.slice(at, at + size)
       at += size
     }

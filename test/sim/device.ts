@@ -14,9 +14,9 @@ export class Device {
     this.skewMs = skewMs
   }
 
-  /** A view has displayed up to a place: the further one counts, and one of another log in any case. */
-  display(cursor: Cursor): void {
+  /** A view has displayed up to a place: the further one counts, and one of another log in any case; so does one that `restarts`. */
+  display(cursor: Cursor, restarts: boolean): void {
     const [old, next] = [parseCursor(this.displayed ?? '0'), parseCursor(cursor)]
-    if (!old || !next || old.epoch !== next.epoch || next.seq > old.seq) this.displayed = cursor
+    if (restarts || !old || !next || old.epoch !== next.epoch || next.seq > old.seq) this.displayed = cursor
   }
 }

@@ -1,5 +1,4 @@
 /** The faults: what may happen to servers, store, network and pages, and when it is over again. */
-import { KNOWN } from './known.ts'
 import type { Page } from './page.ts'
 import type { Random } from './random.ts'
 import type { Stage } from './stage.ts'
@@ -118,22 +117,16 @@ export const FAULTS = {
     stage.log.pruneTo('s-42', upTo)
   },
   'backup restored': (stage, random) => {
-    if (!mayReplace(stage)) return
     killAll(stage, random)
     if (stage.restore()) stage.book.fault('backup restored', `to ${stage.chronicle.head?.seq ?? 0}`)
     stage.later(random.scale(10, 4000), () => stage.start())
   },
   'backup restored under servers': (stage) => {
-    if (!mayReplace(stage)) return
-    if (stage.servers.length > 1 && KNOWN.has('filled up by another process')) return
-    const isReplaying = stage.pages.some(({ client }) => client.snapshot.state === 'replaying')
-    if (isReplaying && KNOWN.has('set back under a replay')) return
     if (stage.restore())
       stage.book.fault('backup restored under servers', `to ${stage.chronicle.head?.seq ?? 0}`)
   },
   'log begun anew': (stage, random) => {
     const isLive = random.chance(0.5)
-    if (!mayReplace(stage)) return
     if (!isLive) {
       killAll(stage, random)
       stage.later(random.scale(10, 4000), () => stage.start())
@@ -143,7 +136,7 @@ export const FAULTS = {
   },
   'session deleted': (stage, random) => {
     const server = random.pick(stage.servers)
-    if (!server || !stage.chronicle.head || !mayReplace(stage)) return
+    if (!server || !stage.chronicle.head) return
     stage.book.fault('session deleted', server.owner.name)
     stage.world.current = server.owner
     server.loomi.deleteSession('s-42').catch(() => {})
@@ -168,11 +161,6 @@ export type FaultName = keyof typeof FAULTS
 export function leavePage(stage: Stage, page: Page, isTold: boolean): void {
   page.leave(isTold)
   stage.tabs.gone()
-}
-
-/** Whether the log may be replaced by another one. */
-function mayReplace(stage: Stage): boolean {
-  return !(stage.sharesTabs && KNOWN.has('replaced with shared tabs'))
 }
 
 function weather(condition: 'slow' | 'flaky' | 'stalled' | 'down'): Fault {

@@ -4,6 +4,7 @@ import {
   type AppendResult,
   comesAfter,
   keyOf,
+  type LogPage,
   nameOf,
   type NewEvent,
   type PresenceRow,
@@ -11,12 +12,13 @@ import {
   type Retention,
   type RunChoice,
   type RunPlace,
+  type RunRef,
   type SessionChoice,
   type SessionHead,
   type SessionRef,
   type StoredEvent,
 } from '../../server/store.ts'
-import { bySession, endOf, headOf, statusAfter } from './memory-rows.ts'
+import { bySession, endOf, headOf, mergePresence, statusAfter } from './memory-rows.ts'
 import { MemoryRuns, type RunState } from './memory-runs.ts'
 
 interface Row extends StoredEvent {
@@ -24,8 +26,12 @@ interface Row extends StoredEvent {
 }
 
 interface SessionState extends SessionHead, SessionRef {
-  /** Rows up to this seq are gone. */
+  /** Rows up to this seq are gone; 0 when none is. */
   readonly prunedTo: number
+  /** Key of the newest row that is gone. */
+  readonly prunedKey: string
+  /** Who had the session before it was given away. */
+  readonly formerOwners: readonly string[]
   readonly rows: readonly Row[]
 }
 
@@ -44,6 +50,7 @@ export interface LogDeps {
   readonly onRow?: (ref: SessionRef, epoch: string, row: StoredEvent) => void
   readonly onPruned?: (ref: SessionRef, prunedTo: number) => void
   readonly onDeleted?: (ref: SessionRef) => void
+  readonly onTransferred?: (ref: SessionRef, to: string) => void
 }
 
 const PAGE_CHARS = 1 << 20
@@ -59,9 +66,11 @@ export class MemoryLog {
     this.#deps = deps
   }
 
-  append(ref: SessionRef, events: readonly NewEvent[], leaseUntil: number | null): AppendResult {
-    const session = this.#sessions.get(ref.sessionId)
-    if (session && session.userId !== ref.userId) return { ok: false, code: 'not_owner' }
+  append(asked: SessionRef, events: readonly NewEvent[], leaseMs: number | null): AppendResult {
+    const session = this.#sessions.get(asked.sessionId)
+    const userId = this.#ownerFor(asked)
+    if (userId === null) return { ok: false, code: 'not_owner' }
+    const ref = { ...asked, userId }
     const runs = new Map(events.map(({ run_id }) => [run_id, this.runs.get(ref, run_id)]))
     const placeOf = (event: NewEvent): RunPlace => runs.get(event.run_id)!.place
     for (const event of events) {
@@ -71,7 +80,7 @@ export class MemoryLog {
         return { ok: false, code: 'overlap', runId: event.run_id, high }
     }
     const fresh = events.filter((event) => comesAfter(event, placeOf(event)))
-    if (session && fresh.length === 0) return { ok: true, head: headOf(session), added: [] }
+    if (session && fresh.length === 0) return { ok: true, head: headOf(session), userId, added: [] }
     if (session && session.closedSeq !== null) return { ok: false, code: 'session_closed' }
     const stopped = fresh.find(({ run_id }) => runs.get(run_id)!.status === 'stopped')
     if (stopped) return { ok: false, code: 'run_stopped', runId: stopped.run_id }
@@ -85,22 +94,25 @@ export class MemoryLog {
       return row
     })
     const next = this.#commit(ref, added)
-    for (const run of runs.values())
+    for (const run of runs.values()) {
+      const leaseUntil = leaseMs === null ? run.leaseUntil : this.#deps.now() + leaseMs
       this.runs.put({ ...run, leaseUntil: run.status === 'open' ? leaseUntil : null })
-    return { ok: true, head: headOf(next), added }
+    }
+    return { ok: true, head: headOf(next), userId, added }
   }
 
-  read(ref: SessionRef, after: number, limit: number): StoredEvent[] {
+  read(ref: SessionRef, after: number, limit: number): LogPage {
     const session = this.#of(ref)
-    const rows: StoredEvent[] = []
+    const events: StoredEvent[] = []
+    if (!session) return { head: null, events }
     let chars = 0
-    for (let at = Math.max(0, after - (session?.prunedTo ?? 0)); at < (session?.rows.length ?? 0); at++) {
-      if (rows.length === limit || chars >= PAGE_CHARS) break
-      const { storedAt: _, ...row } = session!.rows[at]!
+    for (let at = Math.max(0, after - session.prunedTo); at < session.rows.length; at++) {
+      if (events.length === limit || chars >= PAGE_CHARS) break
+      const { storedAt: _, ...row } = session.rows[at]!
       chars += row.event_data.length + (row.event_metadata?.length ?? 0)
-      rows.push(row)
+      events.push(row)
     }
-    return rows
+    return { head: headOf(session), events }
   }
 
   head(ref: SessionRef): SessionHead | null {
@@ -111,15 +123,31 @@ export class MemoryLog {
   keys(ref: SessionRef, seqs: readonly number[]): Map<number, string> {
     const session = this.#of(ref)
     const rows = session ? seqs.map((seq) => session.rows[seq - session.prunedTo - 1]) : []
-    return new Map(rows.flatMap((row) => (row ? [[row.seq, keyOf(row)]] : [])))
+    const keys = new Map(rows.flatMap((row) => (row ? [[row.seq, keyOf(row)]] : [])))
+    const isAsked = session && session.prunedTo > 0 && seqs.includes(session.prunedTo)
+    return isAsked ? keys.set(session.prunedTo, session.prunedKey) : keys
   }
 
-  ownerOf(sessionId: string): string | null {
-    return this.#sessions.get(sessionId)?.userId ?? null
+  lease(runs: readonly RunRef[], leaseMs: number): void {
+    this.runs.lease(runs, this.#deps.now() + leaseMs, (ref) => this.#ownerFor(ref))
+  }
+
+  transfer(sessionId: string, from: string, to: string): boolean {
+    const session = this.#sessions.get(sessionId)
+    if (session?.userId === to) return true
+    if (session?.userId !== from) return false
+    const formerOwners = [...session.formerOwners.filter((userId) => userId !== to), from]
+    this.#sessions.set(sessionId, { ...session, userId: to, formerOwners })
+    this.runs.give(sessionId, to)
+    const presence = this.loadPresence({ sessionId, userId: from })
+    if (presence) this.savePresence([{ ...presence, userId: to }])
+    this.#presence.delete(nameOf({ sessionId, userId: from }))
+    this.#deps.onTransferred?.(session, to)
+    return true
   }
 
   endRuns(status: RunEnd, choice: RunChoice, createdAt: string): number {
-    const open = this.runs.open(choice)
+    const open = this.runs.open(choice, this.#deps.now())
     for (const run of open) this.#endRun(run, status, createdAt)
     return open.length
   }
@@ -129,7 +157,7 @@ export class MemoryLog {
   }
 
   savePresence(rows: readonly PresenceRow[]): void {
-    for (const row of rows) this.#presence.set(nameOf(row), row)
+    for (const row of rows) this.#presence.set(nameOf(row), mergePresence(this.loadPresence(row), row))
   }
 
   prune(retention: Retention, limit: number, from: string | null): Pruned {
@@ -155,6 +183,7 @@ export class MemoryLog {
     this.#sessions.set(sessionId, {
       ...session,
       prunedTo,
+      prunedKey: keyOf(session.rows[prunedTo - session.prunedTo - 1]!),
       rows: session.rows.slice(prunedTo - session.prunedTo),
     })
     this.#deps.onPruned?.(session, prunedTo)
@@ -168,6 +197,11 @@ export class MemoryLog {
       this.#sessions.delete(ref.sessionId)
       this.#deps.onDeleted?.(ref)
     }
+    for (const session of this.#sessions.values())
+      if ('userId' in choice && session.formerOwners.includes(choice.userId)) {
+        const formerOwners = session.formerOwners.filter((userId) => userId !== choice.userId)
+        this.#sessions.set(session.sessionId, { ...session, formerOwners })
+      }
     for (const [name, row] of this.#presence) if (isMeant(row)) this.#presence.delete(name)
     this.runs.forget(isMeant)
     return meant.map(({ sessionId, userId }) => ({ sessionId, userId }))
@@ -197,6 +231,13 @@ export class MemoryLog {
     return session?.userId === ref.userId ? session : null
   }
 
+  /** Whose session it is, for a user who may append to it: theirs, one that they had, or none yet; else null. */
+  #ownerFor({ sessionId, userId }: SessionRef): string | null {
+    const session = this.#sessions.get(sessionId)
+    if (!session || session.userId === userId) return userId
+    return session.formerOwners.includes(userId) ? session.userId : null
+  }
+
   #commit({ sessionId, userId }: SessionRef, added: readonly StoredEvent[]): SessionState {
     const before = this.#sessions.get(sessionId) ?? {
       sessionId,
@@ -206,6 +247,8 @@ export class MemoryLog {
       headKey: '',
       closedSeq: null,
       prunedTo: 0,
+      prunedKey: '',
+      formerOwners: [],
       rows: [],
     }
     const last = added.at(-1)

@@ -1,7 +1,8 @@
 /** Rows and heads of the log in plain objects. */
-import type { RunEnd } from '../../server/protocol.ts'
+import { parseCursor, type RunEnd } from '../../server/protocol.ts'
 import {
   opensRun,
+  type PresenceRow,
   type RunPlace,
   type SessionHead,
   type SessionRef,
@@ -41,6 +42,15 @@ export function endOf(
 export function statusAfter(row: StoredEvent, before: string | null): string | null {
   if (row.event_type === 'run_end') return row.content_type
   return opensRun(row.event_type) ? 'open' : before
+}
+
+/** What is known of a user's presence after one more flush: the later beat wins, and within an epoch the further `displayed`. */
+export function mergePresence(before: PresenceRow | null, told: PresenceRow): PresenceRow {
+  if (!before) return told
+  const [early, late] = told.lastBeatAt >= before.lastBeatAt ? [before, told] : [told, before]
+  const [old, next] = [early, late].map(({ displayed }) => parseCursor(displayed ?? ''))
+  const isBehind = old && next && old.epoch === next.epoch && old.seq > next.seq
+  return { ...late, displayed: isBehind ? early.displayed : (late.displayed ?? early.displayed) }
 }
 
 /** Sessions in the order of their ids. */

@@ -29,36 +29,46 @@ export class MemoryRuns {
     this.#runs.delete(nameOf(sessionId, runId))
   }
 
-  /** Leases runs, unless their session is somebody else's or they ended for good. */
-  lease(runs: readonly RunRef[], leaseUntil: number, ownerOf: (sessionId: string) => string | null): void {
-    for (const ref of runs) {
-      const run = this.get(ref, ref.runId)
+  /** Leases runs, unless their session is somebody else's or they ended for good. `ownerFor`: whose session it is for a user who may append. */
+  lease(runs: readonly RunRef[], leaseUntil: number, ownerFor: (ref: SessionRef) => string | null): void {
+    for (const { sessionId, userId, runId } of runs) {
+      const owner = ownerFor({ sessionId, userId })
+      if (owner === null) continue
+      const run = this.get({ sessionId, userId: owner }, runId)
       const isOver = run.status !== null && run.status !== 'open' && run.status !== 'interrupted'
-      if (!isOver && (ownerOf(ref.sessionId) ?? ref.userId) === ref.userId)
-        this.put({ ...run, status: 'open', leaseUntil })
+      if (!isOver) this.put({ ...run, status: 'open', leaseUntil })
     }
   }
 
   release(runs: readonly RunRef[]): void {
     for (const ref of runs) {
-      const { status, place } = this.get(ref, ref.runId)
-      if (status === 'open' && place.i === -1) this.delete(ref)
+      const run = this.#runs.get(nameOf(ref.sessionId, ref.runId))
+      if (run?.status === 'open' && run.place.i === -1) this.delete(ref)
     }
   }
 
   stopped(runs: readonly RunRef[]): RunRef[] {
-    return runs.filter((ref) => this.get(ref, ref.runId).status === 'stopped')
+    return runs.filter((ref) => this.#runs.get(nameOf(ref.sessionId, ref.runId))?.status === 'stopped')
   }
 
-  open(choice: RunChoice): RunState[] {
+  /** The open runs of a choice; `now` says which have lapsed. */
+  open(choice: RunChoice, now: number): RunState[] {
     const all =
-      'runs' in choice ? choice.runs.map((ref) => this.get(ref, ref.runId)) : [...this.#runs.values()]
+      'runs' in choice
+        ? choice.runs.flatMap((ref) => this.#runs.get(nameOf(ref.sessionId, ref.runId)) ?? [])
+        : [...this.#runs.values()]
     return all.filter(({ ref, status, leaseUntil }) => {
       if (status !== 'open') return false
-      if ('lapsedAt' in choice) return leaseUntil !== null && leaseUntil <= choice.lapsedAt
+      if ('lapsed' in choice) return leaseUntil !== null && leaseUntil <= now
       if ('runs' in choice) return true
       return ref.sessionId === choice.sessionId && !choice.except?.some(({ runId }) => runId === ref.runId)
     })
+  }
+
+  /** Gives the runs of a session to another user. */
+  give(sessionId: string, userId: string): void {
+    for (const run of this.#runs.values())
+      if (run.ref.sessionId === sessionId) this.put({ ...run, ref: { ...run.ref, userId } })
   }
 
   /** Forgets those of which the condition holds. */

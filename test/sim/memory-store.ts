@@ -2,6 +2,7 @@
 import { LoomiError } from '../../server/errors.ts'
 import type {
   AppendResult,
+  LogPage,
   NewEvent,
   PresenceRow,
   Pruned,
@@ -13,7 +14,6 @@ import type {
   SessionHead,
   SessionRef,
   Store,
-  StoredEvent,
 } from '../../server/store.ts'
 import type { MemoryLog } from './memory-log.ts'
 
@@ -41,7 +41,7 @@ export interface SharedLog {
 export class MemoryStore implements Store {
   readonly #shared: SharedLog
   readonly #gate: Gate
-  readonly #watchers = new Set<() => void>()
+  readonly #watchers = new Set<(sessionIds?: ReadonlySet<string>) => void>()
   #closed = false
 
   constructor(shared: SharedLog, gate: Gate = OPEN_GATE) {
@@ -55,15 +55,15 @@ export class MemoryStore implements Store {
     return this.#watchers.size
   }
 
-  append(ref: SessionRef, events: readonly NewEvent[], leaseUntil?: number): Promise<AppendResult> {
-    return this.#write('append', (log) => {
+  append(ref: SessionRef, events: readonly NewEvent[], leaseMs?: number): Promise<AppendResult> {
+    return this.#write('append', [ref.sessionId], (log) => {
       if (events.some(({ event_data }) => typeof event_data !== 'string'))
         throw new LoomiError('store_refused', 'An event without data can never be stored.')
-      return log.append(ref, events, leaseUntil ?? null)
+      return log.append(ref, events, leaseMs ?? null)
     })
   }
 
-  read(ref: SessionRef, after: number, limit: number): Promise<readonly StoredEvent[]> {
+  read(ref: SessionRef, after: number, limit: number): Promise<LogPage> {
     return this.#ask('read', (log) => log.read(ref, after, limit))
   }
 
@@ -79,8 +79,8 @@ export class MemoryStore implements Store {
     return this.#ask('runHigh', (log) => log.runs.get(ref, runId).place)
   }
 
-  leaseRuns(runs: readonly RunRef[], leaseUntil: number): Promise<void> {
-    return this.#ask('leaseRuns', (log) => log.runs.lease(runs, leaseUntil, (id) => log.ownerOf(id)))
+  leaseRuns(runs: readonly RunRef[], leaseMs: number): Promise<void> {
+    return this.#ask('leaseRuns', (log) => log.lease(runs, leaseMs))
   }
 
   releaseRuns(runs: readonly RunRef[]): Promise<void> {
@@ -92,7 +92,7 @@ export class MemoryStore implements Store {
   }
 
   endRuns(status: 'stopped' | 'interrupted', choice: RunChoice, createdAt: string): Promise<number> {
-    return this.#write('endRuns', (log) => log.endRuns(status, choice, createdAt))
+    return this.#write('endRuns', null, (log) => log.endRuns(status, choice, createdAt))
   }
 
   loadPresence(ref: SessionRef): Promise<PresenceRow | null> {
@@ -108,10 +108,14 @@ export class MemoryStore implements Store {
   }
 
   deleteSessions(choice: SessionChoice): Promise<readonly SessionRef[]> {
-    return this.#write('deleteSessions', (log) => log.deleteSessions(choice))
+    return this.#write('deleteSessions', null, (log) => log.deleteSessions(choice))
   }
 
-  watch(changed: () => void): () => void {
+  transferSession(sessionId: string, from: string, to: string): Promise<boolean> {
+    return this.#write('transferSession', [sessionId], (log) => log.transfer(sessionId, from, to))
+  }
+
+  watch(changed: (sessionIds?: ReadonlySet<string>) => void): () => void {
     this.#watchers.add(changed)
     return () => void this.#watchers.delete(changed)
   }
@@ -127,18 +131,19 @@ export class MemoryStore implements Store {
     this.#shared.stores.delete(this)
   }
 
-  #write<T>(name: string, work: (log: MemoryLog) => T): Promise<T> {
+  /** `sessionIds`: which it is about, null when that is not known. */
+  #write<T>(name: string, sessionIds: readonly string[] | null, work: (log: MemoryLog) => T): Promise<T> {
     return this.#ask(name, (log) => {
       const value = work(log)
-      for (const store of this.#shared.stores) if (store !== this) store.#hear()
+      for (const store of this.#shared.stores) if (store !== this) store.#hear(sessionIds)
       return value
     })
   }
 
-  #hear(): void {
+  #hear(sessionIds: readonly string[] | null): void {
     if (this.#watchers.size > 0)
       this.#gate.hint(() => {
-        for (const changed of this.#watchers) changed()
+        for (const changed of this.#watchers) changed(sessionIds ? new Set(sessionIds) : undefined)
       })
   }
 

@@ -60,7 +60,7 @@ export class Page {
     const owner = new Owner(`${name}.${++this.#opened}`)
     owner.skewMs = device.skewMs
     const after = history === 'none' ? random.pick([null, chronicle.head]) : null
-    const check = new ViewCheck({ name: owner.name, history, after, sharesTabs: shareTabs }, chronicle, book)
+    const check = new ViewCheck({ name: owner.name, history, after }, chronicle, book)
     const options: ClientOptions = {
       sessionId: SESSION.sessionId,
       userId,
@@ -77,9 +77,9 @@ export class Page {
       },
       onReset: (reason) => check.reset(reason),
       onNotice: (notice) => check.notice(notice),
-      onDisplayed: (cursor) => {
+      onDisplayed: (cursor, restarts) => {
         check.displayed(cursor)
-        device.display(cursor)
+        device.display(cursor, restarts)
       },
       fetch: this.#fetch(network.fetchOf(owner, device.name)),
       clock: world.clockOf(owner),

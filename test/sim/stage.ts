@@ -69,11 +69,6 @@ export class Stage {
     this.#openPages(plan)
   }
 
-  /** Whether two tabs share a connection. */
-  get sharesTabs(): boolean {
-    return this.pages.some(({ kind }) => kind.shareTabs)
-  }
-
   /** The processes that live and are not told to end. */
   get servers(): Server[] {
     return this.network.servers.filter(({ owner, isDraining }) => owner.isAlive && !isDraining)

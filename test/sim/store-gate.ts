@@ -11,7 +11,7 @@ export type Condition = 'fine' | 'slow' | 'flaky' | 'stalled' | 'down'
 export class Weather {
   /** Nothing goes wrong any more, hints included. */
   isCalm = false
-  /** When a request failed last, in the world's time. */
+  /** When a request failed last, or one of a dead process arrived, in the world's time. */
   failedAt = -Infinity
   /** Requests of before this one find a log that is no more. */
   generation = 0
@@ -84,6 +84,8 @@ export class StoreGate implements Gate {
       const arrive = (): void => {
         // What was on its way when the process died may still arrive.
         if (!this.#owner.isAlive && !outlives) return
+        // And a lease lasts from then on.
+        if (!this.#owner.isAlive) this.#weather.failedAt = this.#world.now
         const isLost = fate === 'lost' || generation !== this.#weather.generation
         const answer = isLost ? undefined : attempt(work)
         this.#world.after(
@@ -113,10 +115,12 @@ export class StoreGate implements Gate {
 
   #draw(): { fate: Fate; thereMs: number; backMs: number; isStalled: boolean } {
     const random = this.#random
+    // Now and then one is late, so that what was asked later is answered before it.
+    const late = random.chance(0.1) ? random.int(3, 40) : 0
     const brief = {
       fate: 'done' as Fate,
       thereMs: random.int(1, 3),
-      backMs: random.int(0, 2),
+      backMs: random.int(0, 2) + late,
       isStalled: false,
     }
     switch (this.#world.now < this.#cutOffUntil ? 'down' : this.#weather.condition) {

@@ -7,7 +7,7 @@ interface Shaky {
   readonly runId: string
   readonly place: RunPlace
   readonly text: string
-  /** It may have been withdrawn: a notice told how many were, and not which. */
+  /** It may have been withdrawn: a notice told how many were and not which, or told of a gap that it may be part of. */
   isSure: boolean
 }
 
@@ -53,14 +53,23 @@ export class Unconfirmed {
   withdraw(count: number): boolean {
     if (count > this.#events.length) return false
     if (count === this.#events.length) this.#events = []
-    for (const event of this.#events) event.isSure = false
+    this.doubt()
     return true
   }
 
-  /** All are gone with the log that they were for. */
+  /** Any of them may be gone. */
+  doubt(): void {
+    for (const event of this.#events) event.isSure = false
+  }
+
+  /** The log is another one, of which nothing was taken in so far. */
+  restart(): void {
+    this.#stored.clear()
+  }
+
+  /** All are gone. */
   clear(): void {
     this.#events = []
-    this.#stored.clear()
   }
 }
 

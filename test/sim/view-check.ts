@@ -3,7 +3,6 @@ import { type Cursor, parseCursor, PRUNED_TAG } from '../../server/protocol.ts'
 import type { Item, Notice, Shown, Snapshot } from '../../elements/client/index.ts'
 import { Bubbles } from './bubbles.ts'
 import type { Chronicle, Written } from './chronicle.ts'
-import { KNOWN } from './known.ts'
 import type { Book } from './problems.ts'
 import { Unconfirmed } from './unconfirmed.ts'
 
@@ -13,7 +12,6 @@ export interface ViewStart {
   readonly history: 'restore' | 'none'
   /** The row after which it begins; null for the beginning. */
   readonly after: Written | null
-  readonly sharesTabs: boolean
 }
 
 /** The check of one view; see the module. */
@@ -28,9 +26,6 @@ export class ViewCheck {
   /** Rows after the last one and up to this seq were said to be gone. */
   #goneTo: number | null = null
   #hasShown = false
-  #hasGap = false
-  /** A known weakness is at work: of what was not stored nothing is counted any more. */
-  #isExcused = false
   readonly #bubbles = new Bubbles()
   #displayed: { epoch: string; seq: number } | null = null
   #resets = 0
@@ -56,7 +51,6 @@ export class ViewCheck {
   /** For `beforeShow`. */
   show(shown: Shown): void {
     const { cursor } = shown
-    this.#excuse()
     if (cursor === null) return this.#showProvisional(shown)
     const row = this.#chronicle.find(cursor)
     if (!row) return this.#problem('untrue', `shows ${cursor}, which nobody stored`)
@@ -74,6 +68,7 @@ export class ViewCheck {
     this.#hasShown = false
     this.#displayed = null
     this.#bubbles.detach()
+    this.#unconfirmed.restart()
     if (this.#start.history === 'restore') {
       this.#unconfirmed.clear()
       this.#bubbles.clear()
@@ -89,7 +84,7 @@ export class ViewCheck {
     }
     if (notice.type !== 'gap') return
     const { from, to } = notice
-    this.#hasGap = true
+    this.#unconfirmed.doubt()
     this.#passTo(from - 1)
     const at = this.#goneTo ?? this.last?.seq ?? 0
     if (from !== at + 1) this.#problem('lost', `is told that ${from} to ${to} are gone, and is at ${at}`)
@@ -123,7 +118,6 @@ export class ViewCheck {
   finish(snapshot: Snapshot, hasOpenRun: boolean): void {
     const { head } = this.#chronicle
     const newest = head?.row.event_type === 'session_complete' ? head.before : head
-    this.#excuse()
     this.#passTo(newest?.seq ?? 0)
     const at = this.#goneTo ?? this.last?.seq ?? 0
     const isWhole = this.#goneTo === null ? this.last?.cursor === newest?.cursor : at === newest?.seq
@@ -134,7 +128,6 @@ export class ViewCheck {
         `ends at ${this.last?.cursor}, the log at ${newest?.cursor}`,
       )
     }
-    if (this.#isExcused) return
     this.compare(snapshot.items)
     if (this.#unconfirmed.sure > 0)
       this.#problem(
@@ -200,7 +193,6 @@ export class ViewCheck {
     )
     if (known.length === 0 && text === shown && isOnePart) return
     // What several processes feed at once, each joins in its own way: only the outcome can be held to the log.
-    if (known.length > 0 && (this.#isExcused || this.#hasGap)) return
     if (known.length > 0 && rows.some(({ row }) => this.#chronicle.refed.has(row.run_id))) return
     const before = known.map((one) => one.text).join('')
     const isThere = sorted(text) === sorted(before + (shown ?? ''))
@@ -208,14 +200,6 @@ export class ViewCheck {
     const said = shown === null ? 'says nothing' : `shows "${shown}"`
     const kind = rows.length > 1 || shown === null ? 'lost' : 'untrue'
     this.#problem(kind, `${said} at ${last.seq}, not "${text}"${before && ` of which "${before}" was shown`}`)
-  }
-
-  #excuse(): void {
-    if (this.#unconfirmed.size === 0) return
-    this.#isExcused ||=
-      (this.#isReplaced && KNOWN.has('replaced under unconfirmed')) ||
-      (this.#hasGap && KNOWN.has('pruned under unconfirmed')) ||
-      (this.#start.sharesTabs && KNOWN.has('withdrawn with shared tabs'))
   }
 
   /** The log is not the one of when the view was opened. */
@@ -239,7 +223,7 @@ export class ViewCheck {
     while (at && at.seq > (this.last?.seq ?? 0)) at = at.before
     // Where the row that the view stood on is gone too, nobody can tell whether it was of this log: the gap says it all.
     const isPruned = (this.last?.seq ?? 0) <= this.#chronicle.prunedTo
-    const isUnknown = isPruned && (this.#goneTo !== null || KNOWN.has('restored and pruned'))
+    const isUnknown = isPruned && this.#goneTo !== null
     return at?.cursor === this.last?.cursor || isUnknown ? rows : null
   }
 

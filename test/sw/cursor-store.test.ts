@@ -37,6 +37,13 @@ describe('CursorStore', () => {
     })
   }
 
+  it('goes back in the same epoch for a log that was replaced', async () => {
+    await store.put('ada', 's1', 'e1-10-aaaaaa')
+    await store.put('ada', 's1', 'e1-3-bbbbbb', true)
+    await store.put('ada', 's1', 'e1-2-aaaaaa')
+    expect(await store.get('ada', 's1')).to.equal('e1-3-bbbbbb')
+  })
+
   it('moves forward whoever writes, all at once', async () => {
     const others = [1, 2, 3].map(() => createCursorStore({ name }))
     await Promise.all(

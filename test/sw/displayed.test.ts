@@ -94,6 +94,26 @@ describe('Displayed', () => {
     expect(failures).to.equal(1)
   })
 
+  it('goes back once when the log was replaced, through the service worker and without', async () => {
+    const writer = displayed(true)
+    writer.push('e1-9-aaaaaa')
+    writer.push('e1-1-bbbbbb', true)
+    writer.push('e1-2-bbbbbb')
+    await writer.flush()
+    writer.push('e1-3-bbbbbb')
+    await writer.flush()
+    expect(asked.map(({ cursor, restarts }) => [cursor, restarts])).to.deep.equal([
+      ['e1-2-bbbbbb', true],
+      ['e1-3-bbbbbb', undefined],
+    ])
+    const own = displayed(null)
+    own.push('e1-9-aaaaaa')
+    await own.flush()
+    own.push('e1-1-bbbbbb', true)
+    await own.flush()
+    expect(await own.kept()).to.equal('e1-1-bbbbbb')
+  })
+
   it('forgets what waits and what was kept', async () => {
     const writer = displayed(null)
     writer.push('e1-1-aaaaaa')

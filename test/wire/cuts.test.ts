@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { prove } from '../proof.ts'
 import { SEED } from '../server/support.ts'
 import { COURSES, type Course, CutBench } from './cut-bench.ts'
 import { addTo, noVerdict } from './truth.ts'
@@ -18,6 +19,7 @@ describe('a view whose connection is cut off after any number of bytes', () => {
   after(async () => {
     await bench.close()
     const { lost, duplicated, reordered } = total
+    prove({ of: 'cuts', run: cuts, lost, duplicated, reordered })
     console.log(
       `cuts ${cuts} (seed ${SEED.seed}): ${lost} lost, ${duplicated} duplicated, ${reordered} reordered`,
     )

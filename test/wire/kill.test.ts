@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { prove } from '../proof.ts'
 import { findPoints, killAll, type Point, ROLES } from './kill-bench.ts'
 import { addTo, noVerdict } from './truth.ts'
 
 /** Kills of each role, spread evenly over its life. `npm run test:full` does every one. */
-const SAMPLE = process.env['LOOMI_TEST_FULL'] ? Infinity : 14
+const SAMPLE = process.env['LOOMI_TEST_FULL'] ? Infinity : 8
 
 describe('a process that is killed at one of its own writes', () => {
   const total = noVerdict()
   let kills = 0
 
-  after(() => console.log(`kills ${kills}: ${total.lost} lost, ${total.duplicated} duplicated`))
+  after(() => {
+    const { lost, duplicated, reordered } = total
+    prove({ of: 'kills', run: kills, lost, duplicated, reordered })
+    console.log(`kills ${kills}: ${lost} lost, ${duplicated} duplicated, ${reordered} reordered`)
+  })
 
   for (const role of ROLES) {
     it(`loses and doubles nothing that was acknowledged: ${role}`, async () => {

@@ -23,5 +23,7 @@ for (const role of ROLES) {
   for (const why of verdict.wrong.slice(0, 10)) console.log(`  ${why}`)
 }
 if (total.wrong.length > 0) console.log(`${total.wrong.length} things went wrong otherwise`)
-console.log(`kills ${kills}: ${total.lost} lost, ${total.duplicated} duplicated`)
+console.log(
+  `kills ${kills}: ${total.lost} lost, ${total.duplicated} duplicated, ${total.reordered} reordered`,
+)
 process.exitCode = isClean(total) && kills > 0 ? 0 : 1

@@ -19,8 +19,9 @@ const BUFFERS = `
   proxy_busy_buffers_size 2m;
   proxy_ignore_headers X-Accel-Buffering;`
 
-// A suite that is skipped is counted by nobody, a test is.
-if (nginxIsMissing) it('behind nginx', { skip: nginxIsMissing })
+// A suite that is skipped is counted by nobody, a test is. The pipeline has everything: there it fails.
+if (nginxIsMissing)
+  it('behind nginx', { skip: process.env['CI'] !== 'true' && nginxIsMissing }, () => assert.fail('no nginx'))
 else describe('behind nginx', behindNginx)
 
 function behindNginx(): void {

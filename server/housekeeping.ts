@@ -1,0 +1,69 @@
+/**
+ * What is done to sessions as a whole: they are given to another user, or deleted, and whoever is concerned here is told.
+ *
+ * @module
+ */
+import { type Clock, sleep } from './clock.ts'
+import type { Log } from './log.ts'
+import type { PresenceBook } from './presence.ts'
+import type { RunBook } from './runs.ts'
+import type { SessionChoice, Store } from './store.ts'
+import type { Streams } from './streams.ts'
+import type { Writers } from './writers.ts'
+
+/** What keeps house. */
+export interface HousekeepingDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly runs: RunBook
+  readonly writers: Writers
+  readonly presence: PresenceBook
+  readonly streams: Streams
+  readonly clock: Clock
+  /** Milliseconds that it waits for what the store was told before. */
+  readonly storeTimeoutMs: number
+}
+
+/** Gives a session from one user to another; whether it is the other's now. Rejects when the store fails. */
+export async function transferSession(
+  sessionId: string,
+  from: string,
+  to: string,
+  { store, log, writers, presence, streams, clock, storeTimeoutMs }: HousekeepingDeps,
+): Promise<boolean> {
+  // What was emitted so far may be what makes the session.
+  await atMost(storeTimeoutMs, clock, [writers.flush({ sessionId }), presence.flush()])
+  const reset = streams.resetter()
+  if (!(await store.transferSession(sessionId, from, to))) return false
+  if (from === to) return true
+  writers.give(sessionId, from, to)
+  presence.forget({ sessionId })
+  reset([{ sessionId, userId: from }])
+  log.refresh(new Set([sessionId]))
+  return true
+}
+
+/** Deletes sessions. Rejects when the store fails, and may be called again. */
+export async function deleteSessions(
+  choice: SessionChoice,
+  { store, log, runs, writers, presence, streams, clock, storeTimeoutMs }: HousekeepingDeps,
+): Promise<void> {
+  const writing = writers.sessions(choice)
+  // What was emitted so far belongs to what is deleted, and what is being answered would begin it anew.
+  const sessionIds = 'userId' in choice ? writing.map(({ sessionId }) => sessionId) : [choice.sessionId]
+  for (const sessionId of sessionIds) await runs.stop(sessionId, () => writers.flush({ sessionId }))
+  await atMost(storeTimeoutMs, clock, [presence.flush()])
+  const reset = streams.resetter()
+  const deleted = await store.deleteSessions(choice)
+  // They know of places in runs, and of closed sessions, that are no more.
+  writers.forget(writing)
+  presence.forget(choice)
+  reset(deleted)
+  if (deleted.length > 0) log.refresh(new Set(deleted.map(({ sessionId }) => sessionId)))
+}
+
+async function atMost(ms: number, clock: Clock, work: readonly Promise<unknown>[]): Promise<void> {
+  const enough = new AbortController()
+  await Promise.race([Promise.all(work), sleep(clock, ms, enough.signal)])
+  enough.abort()
+}

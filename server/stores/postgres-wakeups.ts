@@ -1,0 +1,203 @@
+/**
+ * Wake-ups by LISTEN and NOTIFY: one connection listens, and what this process has appended in one tick is told at once.
+ *
+ * A notification is a JSON array of session ids, after the word of the process that sent it; those that SQL functions send
+ * have no word. A word to ourselves, now and then, shows whether we hear; while we don't, we ask instead.
+ *
+ * @module
+ */
+import type { Sql } from 'postgres'
+import { type Clock, systemClock } from '../clock.ts'
+import type { SessionHead, SessionRef } from '../store.ts'
+import type { PostgresPool } from './postgres-pool.ts'
+import { Wakeups } from './supabase-wakeups.ts'
+
+const CHANNEL = 'loomi'
+const PROBE_MS = 5000
+/** Postgres takes less than 8000. */
+const MAX_BYTES = 7900
+
+type Changed = (sessionIds?: ReadonlySet<string>) => void
+
+/** Tells and hears; see the module. Nothing is connected until somebody watches. */
+export class PostgresWakeups {
+  readonly #pool: PostgresPool
+  readonly #clock: Clock
+  readonly #word = crypto.randomUUID().replaceAll('-', '')
+  readonly #watchers = new Set<Changed>()
+  readonly #polls: Wakeups
+  #stopPolls: (() => void) | null = null
+  #told = new Set<string>()
+  #telling: NodeJS.Immediate | null = null
+  #ear: Sql | null = null
+  #probeTimer: unknown = null
+  #isTold = false
+  #hasHeard = false
+  #hasEverHeard = false
+  #hasWarned = false
+
+  constructor(pool: PostgresPool, clock: Clock = systemClock) {
+    this.#pool = pool
+    this.#clock = clock
+    this.#polls = new Wakeups(clock)
+  }
+
+  /** Has `changed` called until the answer is called. */
+  watch(changed: Changed): () => void {
+    const watcher: Changed = (ids) => changed(ids)
+    this.#watchers.add(watcher)
+    if (this.#watchers.size === 1) this.#start()
+    return () => {
+      if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.#rest()
+    }
+  }
+
+  /** This process has appended to a session: the others hear of it with all else of this tick. */
+  appended(ref: SessionRef, head: SessionHead): void {
+    this.#polls.appended(ref, head)
+    this.#told.add(ref.sessionId)
+    this.#telling ??= setImmediate(() => {
+      this.#telling = null
+      const ids = [...this.#told]
+      this.#told.clear()
+      void this.#tell(payloadsOf(this.#word, ids))
+    })
+  }
+
+  /** Follows a question for heads, whose answer tells how soon to ask again where asking is needed. */
+  asking(
+    refs: readonly SessionRef[],
+    answer: Promise<readonly (SessionHead | null)[]>,
+  ): Promise<readonly (SessionHead | null)[]> {
+    return this.#polls.asking(refs, answer)
+  }
+
+  /** Tells what is to be told and lets go. */
+  async close(): Promise<void> {
+    this.#watchers.clear()
+    this.#rest()
+    if (this.#telling === null) return
+    clearImmediate(this.#telling)
+    await this.#tell(payloadsOf(this.#word, [...this.#told]))
+  }
+
+  #start(): void {
+    this.#poll()
+    if (this.#pool.isTransactionPooler) return this.#warn()
+    this.#listen()
+  }
+
+  #rest(): void {
+    this.#clock.clearTimeout(this.#probeTimer)
+    this.#stopPolls?.()
+    this.#stopPolls = null
+    this.#hangUp()
+  }
+
+  #listen(): void {
+    this.#hangUp()
+    const ear = this.#pool.connect(1)
+    this.#ear = ear
+    this.#hasHeard = false
+    const isOurs = (): boolean => this.#ear === ear
+    // The driver connects again by itself; what was told meanwhile is lost, so everybody looks.
+    const onListen = (): void => {
+      if (!isOurs()) return
+      this.#wakeAll()
+      void this.#probe()
+    }
+    ear.listen(CHANNEL, (payload) => isOurs() && this.#hear(payload), onListen).catch(() => undefined)
+    this.#probeTimer = this.#clock.setTimeout(() => this.#check(), PROBE_MS)
+  }
+
+  #hangUp(): void {
+    this.#clock.clearTimeout(this.#probeTimer)
+    this.#ear?.end({ timeout: 0 }).catch(() => undefined)
+    this.#ear = null
+  }
+
+  #hear(payload: string): void {
+    const at = payload.indexOf('[')
+    if (payload.slice(0, at) === this.#word) {
+      this.#hasHeard = this.#hasEverHeard = true
+      this.#stopPolls?.()
+      this.#stopPolls = null
+      return
+    }
+    const ids = idsOf(payload.slice(at))
+    for (const changed of this.#watchers) changed(ids)
+  }
+
+  /** A connection that was cut without a word looks alive for many minutes: one that we hear nothing on is replaced. */
+  #check(): void {
+    if (this.#hasHeard) {
+      this.#hasHeard = false
+      this.#probeTimer = this.#clock.setTimeout(() => this.#check(), PROBE_MS)
+      void this.#probe()
+      return
+    }
+    // Told and never heard: the database is there, but no way back from it.
+    if (this.#isTold && !this.#hasEverHeard) this.#warn()
+    this.#poll()
+    this.#listen()
+  }
+
+  async #probe(): Promise<void> {
+    this.#isTold = await this.#tell([`${this.#word}[]`])
+  }
+
+  /** Hints are not worth an error: who misses one reads a little later. */
+  #tell(payloads: readonly string[]): Promise<boolean> {
+    const text = `select pg_notify('${CHANNEL}', payload) from json_array_elements_text($1) as payload`
+    return this.#pool.ask(text, [payloads]).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  #poll(): void {
+    this.#stopPolls ??= this.#polls.watch(() => this.#wakeAll())
+  }
+
+  #wakeAll(): void {
+    for (const changed of this.#watchers) changed()
+  }
+
+  #warn(): void {
+    if (this.#hasWarned) return
+    this.#hasWarned = true
+    process.emitWarning(
+      `LISTEN does not work through ${this.#pool.name} (a transaction pooler?), so the store is asked for news every 0.1 to 2 s. ` +
+        'Give the database’s own port, or the pooler’s session mode (5432), for wake-ups at once.',
+      { type: 'LoomiWarning', code: 'LOOMI_NO_LISTEN' },
+    )
+  }
+}
+
+/** As few notifications as the ids fit into. */
+function payloadsOf(word: string, ids: readonly string[]): string[] {
+  const payloads: string[] = []
+  let piece: string[] = []
+  let bytes = 0
+  for (const id of ids) {
+    const more = Buffer.byteLength(JSON.stringify(id)) + 1
+    if (bytes + more > MAX_BYTES - word.length - 2) {
+      payloads.push(word + JSON.stringify(piece))
+      piece = []
+      bytes = 0
+    }
+    piece.push(id)
+    bytes += more
+  }
+  if (piece.length > 0) payloads.push(word + JSON.stringify(piece))
+  return payloads
+}
+
+/** Anybody may notify; what can't be read is about any session. */
+function idsOf(json: string): ReadonlySet<string> | undefined {
+  try {
+    const ids = JSON.parse(json) as unknown
+    if (Array.isArray(ids) && ids.every((id) => typeof id === 'string')) return new Set(ids)
+  } catch {}
+  return undefined
+}

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { withoutPostgres } from '../databases/postgres.ts'
+import { prove } from '../proof.ts'
+import { SHARED_STORES } from './shared-stores.ts'
+import { type Size, trialsOf, tryOut } from './trials.ts'
+
+/** The longest that a log may go without looking, and a bit for the way. */
+const POLL_MS = 5000 + 100
+
+const SHORT: Size = { sessions: 4, chunks: 200, kills: 3, downMs: 1000, silentMs: 6000 }
+
+describe('three servers on one store show every event once and in order', { concurrency: 1 }, () => {
+  for (const name of Object.keys(SHARED_STORES)) {
+    const skip = name !== 'sqlite' && process.env['CI'] !== 'true' && withoutPostgres()
+    for (const trial of trialsOf(name))
+      it(`when ${trial}: ${name}`, { skip }, async () => {
+        const report = await tryOut(trial, name, SHORT)
+        const { lost, duplicated, reordered, wrong, events, kills, lateMs } = report
+        prove({ of: 'kills', run: kills, lost, duplicated, reordered })
+        assert.deepEqual(
+          { lost, duplicated, reordered, wrong },
+          { lost: 0, duplicated: 0, reordered: 0, wrong: [] },
+        )
+        assert.ok(events > 0)
+        if (trial !== 'the database is killed')
+          assert.ok(lateMs.at(-1)! <= POLL_MS, `${lateMs.at(-1)} ms late`)
+      })
+  }
+})

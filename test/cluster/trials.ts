@@ -1,0 +1,73 @@
+/** What is tried with several servers on one store: by name, each a plan. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster } from './cluster.ts'
+import { SHARED_STORES, type SharedStore } from './shared-stores.ts'
+import { runTrial, type TrialReport } from './trial.ts'
+
+/** Servers of a trial. */
+const SERVERS = 3
+
+/** How much is tried. */
+export interface Size {
+  readonly sessions: number
+  readonly chunks: number
+  /** Kills of servers. */
+  readonly kills: number
+  /** Milliseconds that the database is away. */
+  readonly downMs: number
+  /** Milliseconds without wake-ups. */
+  readonly silentMs: number
+}
+
+type Faults = (cluster: Cluster, shared: SharedStore, size: Size) => Promise<void>
+
+/** The faults, by what happens. */
+export const TRIALS: Readonly<Record<string, Faults>> = {
+  'servers are killed': async (cluster, _, { kills }) => {
+    for (let kill = 0; kill < kills; kill++) {
+      await delay(500)
+      // Another one takes over before the lease has lapsed, and after.
+      await cluster.kill(kill % cluster.size, 300, kill % 2 === 0 ? 100 : 3500)
+    }
+  },
+  'the database is killed': async (_, { restart }, { downMs }) => {
+    await delay(1000)
+    await restart!(downMs)
+  },
+  'no wake-up comes': async (_, { muffle }, { silentMs }) => {
+    await delay(500)
+    await muffle!(silentMs)
+  },
+}
+
+/** The trials that a store can have: a file has no database to kill, and only LISTEN is a channel of its own. */
+export function trialsOf(store: string): string[] {
+  const trials = Object.keys(TRIALS)
+  return trials.slice(0, { sqlite: 1, supabase: 2 }[store] ?? trials.length)
+}
+
+/** Runs a trial on a store that is made for it. */
+export async function tryOut(
+  trial: string,
+  name: string,
+  size: Size,
+): Promise<TrialReport & { readonly kills: number }> {
+  const shared = await SHARED_STORES[name]!()
+  try {
+    const cluster = await Cluster.start(SERVERS, shared.url, shared.env)
+    try {
+      const report = await runTrial(cluster, shared.store, {
+        sessions: size.sessions,
+        viewersPerSession: 2,
+        chunks: size.chunks,
+        everyMs: 20,
+        faults: () => TRIALS[trial]!(cluster, shared, size),
+      })
+      return { ...report, kills: cluster.kills }
+    } finally {
+      await cluster.close()
+    }
+  } finally {
+    await shared.close()
+  }
+}

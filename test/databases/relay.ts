@@ -1,0 +1,56 @@
+/** A way to a database that can be cut: the connections stay and nothing comes through any more, as behind a dead router. */
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+/** The way; see the module. */
+export interface Relay {
+  readonly port: number
+  /** Lets nothing through on connections over which this was sent; new ones are not concerned. */
+  cut(sent?: string): number
+  close(): Promise<void>
+}
+
+interface Pair {
+  readonly client: Socket
+  readonly server: Socket
+  sent: string
+}
+
+/** Opens a way to a port of this machine. */
+export async function startRelay(port: number): Promise<Relay> {
+  const pairs = new Set<Pair>()
+  const relay = createServer((client) => {
+    const pair: Pair = { client, server: connect(port, '127.0.0.1'), sent: '' }
+    pairs.add(pair)
+    client.on('data', (bytes) => (pair.sent = (pair.sent + bytes.toString('latin1')).slice(-2000)))
+    client.pipe(pair.server).pipe(client)
+    for (const socket of [client, pair.server]) {
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        client.destroy()
+        pair.server.destroy()
+        pairs.delete(pair)
+      })
+    }
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (relay.address() as AddressInfo).port,
+    cut(sent = '') {
+      const concerned = [...pairs].filter((pair) => pair.sent.includes(sent))
+      for (const { client, server } of concerned) {
+        client.unpipe()
+        server.unpipe()
+        client.resume()
+        server.resume()
+      }
+      return concerned.length
+    },
+    async close() {
+      for (const { client, server } of pairs) {
+        client.destroy()
+        server.destroy()
+      }
+      await new Promise((resolve) => relay.close(resolve))
+    },
+  }
+}

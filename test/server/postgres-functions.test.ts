@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import postgres from 'postgres'
+import type { SessionRef, Store } from '../../server/store.ts'
+import { withoutPostgres } from '../databases/postgres.ts'
+import { PostgresRig } from './postgres-rig.ts'
+import { newEvents, rowsOf, until } from './support.ts'
+
+describe('the SQL functions', { skip: withoutPostgres() }, () => {
+  let rig: PostgresRig
+  before(async () => (rig = await PostgresRig.start()))
+  after(() => rig?.remove())
+
+  describe('an append in SQL', () => {
+    const append = (ref: SessionRef, events: string): Promise<string> =>
+      rig.server.psql(
+        { sql: `select loomi_append('${ref.sessionId}', '${ref.userId}', '${events}')` },
+        { user: 'app', password: 'app’s own', database: new URL(rig.url).pathname.slice(1) },
+      )
+
+    it('needs no more than a type and data, and wakes those who watch', async () => {
+      const ref = rig.fresh()
+      const store = await rig.open()
+      const told = await rig.watched(store)
+      await append(ref, '{"event_type": "thought", "event_data": "Looking"}')
+      await until(() => told.includes(ref.sessionId), 'the wake-up')
+      const [row] = await rowsOf(store, ref)
+      assert.deepEqual(
+        { ...row, created_at: '' },
+        {
+          seq: 1,
+          run_id: 'agent',
+          n: 1,
+          i: 0,
+          event_type: 'thought',
+          content_type: 'thought',
+          agent_source: 'agent',
+          event_data: '"Looking"',
+          event_metadata: null,
+          part_id: null,
+          part_done: false,
+          created_at: '',
+        },
+      )
+      assert.match(row!.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    })
+
+    it('without numbers goes on where its run is; with numbers it adds nothing twice', async () => {
+      const ref = rig.fresh()
+      await append(ref, '[{"event_type": "a", "event_data": 1}, {"event_type": "b", "event_data": 2}]')
+      await append(ref, '{"event_type": "c", "event_data": null}')
+      const numbered = '{"event_type": "d", "event_data": 4, "n": 4, "run_id": "agent"}'
+      await append(ref, numbered)
+      await append(ref, numbered)
+      await append(ref, '{"event_type": "run_end", "event_data": {"status": "failed"}}')
+      const rows = await rowsOf(await rig.open(), ref)
+      assert.deepEqual(
+        rows.map(({ n, content_type }) => `${n} ${content_type}`),
+        ['1 a', '2 b', '3 c', '4 d', '5 failed'],
+      )
+    })
+
+    it('keeps what Postgres can’t decode: U+0000 and halves of surrogate pairs', async () => {
+      const ref = rig.fresh()
+      const text =
+        'NUL \u0000 half \ud83c twice \ud83c\ud83c whole 🌱 other half \udf31 path C:\\u0000 end \\'
+      await append(ref, JSON.stringify({ event_type: 'x', event_data: { [text]: text }, agent_source: '🌱' }))
+      // As Python's json.dumps writes it.
+      const ascii = String.raw`{"event_type": "x", "event_data": ["\ud83c\udf31\udf31", "\\ud83c", "\\\u0000"], "agent_source": "\ud83c\udf31"}`
+      await append(ref, ascii)
+      const rows = await rowsOf(await rig.open(), ref)
+      assert.deepEqual(JSON.parse(rows[0]!.event_data), { [text]: text })
+      assert.deepEqual(JSON.parse(rows[1]!.event_data), ['🌱\udf31', '\\ud83c', '\\\u0000'])
+      assert.deepEqual(
+        rows.map(({ agent_source }) => agent_source),
+        ['🌱', '🌱'],
+      )
+      await assert.rejects(append(ref, String.raw`{"event_type": "x\u0000", "event_data": 1}`), /U\+0000/)
+    })
+
+    it('without data, or with more than a mebibyte, is refused whole', async () => {
+      const ref = rig.fresh()
+      await assert.rejects(append(ref, '[{"event_type": "a", "event_data": 1}, {"event_type": "b"}]'), /null/)
+      const large = JSON.stringify('x'.repeat(1 << 20))
+      await assert.rejects(
+        rig.sql`select loomi_append(${ref.sessionId}, 'ada', ${rig.sql.json({ event_type: 'a', event_data: large })}::json)`,
+        /bytes_check|invalid|cannot/,
+      )
+      assert.deepEqual(await rowsOf(await rig.open(), ref), [])
+    })
+  })
+
+  describe('16 who hold transactions open', () => {
+    it('are in one order for everybody: whoever reads a row can read all before it', async () => {
+      const refs = [rig.fresh(), rig.fresh(), rig.fresh()]
+      const store = await rig.open()
+      const pool = postgres(rig.url, { max: 16, fetch_types: false })
+      let isDone = false
+      const reader = (async () => {
+        const highest = refs.map(() => 0)
+        while (!isDone)
+          for (const [at, ref] of refs.entries()) {
+            const { events, head } = await store.read(ref, 0, 5000)
+            assert.deepEqual(
+              events.map(({ seq }) => seq),
+              events.map((_, index) => index + 1),
+            )
+            assert.equal(head?.head ?? 0, events.length)
+            assert.ok(events.length >= highest[at]!)
+            highest[at] = events.length
+          }
+      })()
+      await Promise.all(
+        Array.from({ length: 16 }, async (_, writer) => {
+          for (let n = 1; n <= 8; n++)
+            await pool.begin(async (tx) => {
+              const { sessionId } = refs[(writer + n) % refs.length]!
+              const event = { event_type: 'x', event_data: n, run_id: `w-${writer}`, n }
+              await tx`select loomi_append(${sessionId}, 'ada', ${tx.json(event)}::json)`
+              await tx`select pg_sleep(${(writer % 4) / 1000})`
+            })
+        }),
+      )
+      isDone = true
+      await reader
+      await pool.end()
+      const lengths = await Promise.all(refs.map(async (ref) => (await rowsOf(store, ref)).length))
+      assert.equal(
+        lengths.reduce((sum, length) => sum + length, 0),
+        128,
+      )
+    })
+
+    it('never deadlock, whatever is done to the same sessions at the same time', async () => {
+      const refs = [rig.fresh(), rig.fresh(), rig.fresh(), rig.fresh()]
+      const others = await Promise.all([rig.open(), rig.open(), rig.open()])
+      const runs = refs.map((ref) => ({ ...ref, runId: 'leased' }))
+      const at = new Date().toISOString()
+      const errors: unknown[] = []
+      const work = others.flatMap((store, who) =>
+        Array.from({ length: 4 }, async (_, worker) => {
+          for (let round = 1; round <= 15; round++) {
+            const order = worker % 2 === 0 ? refs : refs.toReversed()
+            const jobs: Promise<unknown>[] = order.map((ref) =>
+              store.append(ref, newEvents(round, round, { run_id: `${who}-${worker}` }), 1),
+            )
+            jobs.push(store.leaseRuns(runs.toReversed(), 1), store.releaseRuns(runs))
+            jobs.push(store.endRuns('interrupted', { lapsed: true }, at))
+            jobs.push(store.prune({ maxEventsPerSession: 5 }, 7))
+            jobs.push(store.savePresence(order.map((ref) => presenceOf(ref, round))))
+            const { sessionId } = refs[round % 4]!
+            const given = store.transferSession(sessionId, 'ada', 'bob')
+            jobs.push(given.then(() => store.transferSession(sessionId, 'bob', 'ada')))
+            if (round === 8) jobs.push(store.deleteSessions({ userId: 'ada' }))
+            for (const { reason } of (await Promise.allSettled(jobs)).filter(isRejected)) errors.push(reason)
+          }
+        }),
+      )
+      await Promise.all(work)
+      assert.deepEqual(errors, [])
+    })
+  })
+})
+
+function presenceOf(
+  { sessionId, userId }: SessionRef,
+  at: number,
+): Parameters<Store['savePresence']>[0][number] {
+  return { sessionId, userId, lastBeatAt: at, headSeq: 0, pendingSeq: null, epoch: null, displayed: null }
+}
+
+function isRejected(settled: PromiseSettledResult<unknown>): settled is PromiseRejectedResult {
+  return settled.status === 'rejected'
+}
