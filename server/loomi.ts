@@ -39,6 +39,8 @@ const BROWSER_FILES = new URL(
 const DEFAULT_LEASE_MS = 30_000
 /** Leases are renewed three times as often, each time with a write. */
 const MIN_LEASE_MS = 1000
+/** Shorter, and readers would do nothing but come back. */
+const MIN_STREAM_MS = 1000
 const DEFAULT_STORE_TIMEOUT_MS = 1000
 const DEFAULT_MAX_PENDING_BYTES = 64 * 1024 * 1024
 
@@ -81,6 +83,11 @@ export interface LoomiOptions {
   readonly retention?: Retention
   /** Milliseconds over which `close()` ends the open streams, so that their readers do not all come back at once. Default 0. */
   readonly drainMs?: number
+  /**
+   * Milliseconds after which a stream is ended, within a second, for hosts that would cut it off themselves; its reader comes
+   * back by itself and goes on from where it is. 1000 or more; a stream should live for many beats. Default: it is never ended.
+   */
+  readonly maxStreamMs?: number
   /** Where `fetch` expects the route. Default `/api/loomi`. */
   readonly base?: string
   readonly limits?: Partial<Limits>
@@ -143,12 +150,14 @@ export function createLoomi(options: LoomiOptions): Loomi {
     storeTimeoutMs = DEFAULT_STORE_TIMEOUT_MS,
     maxPendingBytes = DEFAULT_MAX_PENDING_BYTES,
     drainMs = 0,
+    maxStreamMs = Infinity,
     clock = systemClock,
     onEvent = reportToConsole,
   } = options
   checkNumbers({ disconnectThresholdMs, heartbeatMs, storeTimeoutMs, drainMs }, 0, MAX_MS)
   checkNumbers({ pileUp, maxPendingBytes }, 0)
   checkNumbers({ leaseMs }, MIN_LEASE_MS, MAX_MS)
+  checkNumbers({ maxStreamMs }, MIN_STREAM_MS)
   const retention = checkRetention(options.retention)
   const limits: Limits = { streamsPerSession: 16, streams: 20_000, beatsPerSecond: 5, ...options.limits }
   const { streams: openStreams, ...others } = limits
@@ -168,7 +177,7 @@ export function createLoomi(options: LoomiOptions): Loomi {
   const runs = new RunBook({ store, log, clock, leaseMs, onError })
   const budget = { used: 0, max: maxPendingBytes }
   const presence = new PresenceBook(store, clock, disconnectThresholdMs, onError)
-  const streams = new Streams(clock, limits)
+  const streams = new Streams(clock, limits, maxStreamMs)
   const pruner = retention && new Pruner(retention, { store, clock, onError })
   let isClosing = false
   const writers = new Writers({

@@ -49,6 +49,7 @@ export class Streams {
   readonly #max: number
   readonly #random: () => number
   readonly #bySession = new Map<string, Set<Entry>>()
+  readonly #maxStreamMs: number
   #count = 0
   #timer: unknown = null
   #isRefusing = false
@@ -58,12 +59,14 @@ export class Streams {
   constructor(
     clock: Clock,
     limits: { readonly streamsPerSession: number; readonly streams: number },
+    maxStreamMs = Infinity,
     random: () => number = Math.random,
   ) {
     this.#random = random
     this.#clock = clock
     this.#perSession = limits.streamsPerSession
     this.#max = limits.streams
+    this.#maxStreamMs = maxStreamMs
   }
 
   /** Why no more stream may open, null when one may. */
@@ -76,7 +79,14 @@ export class Streams {
   open(ref: SessionRef, sink: Sink, expiresAt = Infinity): OpenStream {
     const lastWriteAt = this.#clock.now()
     const stream: OpenStream = { sink, epoch: '', write: (bytes) => this.#write(entry, bytes) }
-    const entry: Entry = { sink, stream, expiresAt, lastWriteAt, blockedSince: null, hasEnded: false }
+    const entry: Entry = {
+      sink,
+      stream,
+      expiresAt: Math.min(expiresAt, lastWriteAt + this.#maxStreamMs),
+      lastWriteAt,
+      blockedSince: null,
+      hasEnded: false,
+    }
     const name = nameOf(ref)
     const streams = this.#bySession.get(name) ?? new Set()
     this.#bySession.set(name, streams.add(entry))

@@ -135,6 +135,10 @@ describe('bad input and bad luck', () => {
     assert.deepEqual(await ends(memory), [])
     await viewer.cancel()
   })
+  for (const maxStreamMs of [0, 999, NaN])
+    it(`maxStreamMs ${maxStreamMs} is refused`, () => {
+      assert.throws(() => createLoomi({ store: ':memory:', maxStreamMs }), { code: 'bad_option' })
+    })
   for (const leaseMs of [0, Infinity, NaN, 1e12])
     it(`leaseMs ${leaseMs} is refused`, () => {
       assert.throws(() => createLoomi({ store: ':memory:', leaseMs }), { code: 'bad_option' })

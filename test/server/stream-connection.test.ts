@@ -46,6 +46,22 @@ describe('GET /stream/{session_id} as a connection', { timeout: 60_000 }, () => 
       assert.equal(response.headers.get('x-content-type-options'), 'nosniff')
     })
 
+    it('ends after `maxStreamMs`, between two frames, and is gone on with from there', async () => {
+      world = makeWorld({ maxStreamMs: 60_000 })
+      store = world.store
+      await append(1, 2)
+      const stream = await openStream(world.loomi, { query: 'after=0' })
+      await stream.through('replay_complete')
+      await world.clock.advance(59_000)
+      await append(3, 3)
+      await world.clock.advance(6000)
+      const rest = await stream.rest()
+      assert.deepEqual(seqsOf(rest), [3])
+      await append(4, 4)
+      const again = await openStream(world.loomi, { query: `after=${rest.at(-1)!.id}` })
+      assert.deepEqual(seqsOf(await again.through('replay_complete')), [4])
+    })
+
     it('is told when to come back, each another time between 1 and 3 s', async () => {
       const retries: number[] = []
       for (let i = 0; i < 10; i++) {
