@@ -22,8 +22,8 @@ export interface Outcome {
 
 /** Milliseconds that everything has to come right after the last fault: a dead socket's 40 s, a wait, a lease and its sweep. */
 const RECOVERY_MS = 150_000
-/** In the calm an event is shown well before the slow poll, which would hide a wake-up that got lost. */
-const LIVE_MS = 2500
+/** In the calm an event is shown well before the slow poll, which would hide a wake-up that got lost; also by a page that polls every 2 s. */
+const LIVE_MS = 3500
 
 /** Runs a seed. `log` takes note of everything that happens. */
 export async function simulate(seed: number, log: string[] | null = null): Promise<Outcome> {
