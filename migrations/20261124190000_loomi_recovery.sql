@@ -185,6 +185,7 @@ declare
   _overlap json;
   _stopped text;
   _added json := '[]';
+  _before text := '';
 begin
   if p_session_id is null or p_user_id is null then
     raise exception 'loomi_append needs a session and a user' using errcode = '22004';
@@ -226,13 +227,21 @@ begin
     )
   ), placed as (
     select g.*, r.status, coalesce(r.last_n, 0) as last_n, coalesce(r.last_i, -1) as last_i,
-      coalesce(g.n, coalesce(r.last_n, 0) + count(*) filter (where g.n is null)
-        over (partition by g.run_id order by g.ord)) as place
+      coalesce(g.n, greatest(r.last_n, max(g.n) over so_far, 0) + count(*) filter (where g.n is null) over so_far)
+        as place
     from given g
-    left join public.loomi_runs r
-      on r.session_id = p_session_id and r.run_id = g.run_id and r.user_id = _owner
+    -- What a former owner's producer leased while the session was given away is the session's too.
+    left join public.loomi_runs r on r.session_id = p_session_id and r.run_id = g.run_id and (
+      r.user_id = _owner or exists (
+        select from public.loomi_former_owners f where f.session_id = p_session_id and f.user_id = r.user_id
+      )
+    )
+    window so_far as (partition by g.run_id order by g.ord)
   ), judged as (
-    select p.*, (p.place, p.i) > (p.last_n, p.last_i) as is_fresh,
+    select p.*,
+      array[p.place, p.i] > greatest(array[p.last_n, p.last_i], max(array[p.place, p.i]) over (
+        partition by p.run_id order by p.ord rows between unbounded preceding and 1 preceding
+      )) as is_fresh,
       (coalesce(p.first_n, p.place), coalesce(p.first_i, p.i)) as first_place
     from placed p
   )
@@ -270,6 +279,7 @@ begin
       return json_build_object('ok', false, 'code', 'run_stopped', 'runId', _stopped);
     end if;
 
+    _before := coalesce(_session.head_key, '');
     -- The session first, so that a caller with an old snapshot hears that it must try again.
     insert into public.loomi_sessions as s (session_id, user_id, epoch, head, head_key, closed_seq)
     select p_session_id, _owner, substr(replace(gen_random_uuid()::text, '-', ''), 1, 12),
@@ -320,7 +330,7 @@ begin
   return json_build_object('ok', true,
     'head', json_build_object('epoch', _session.epoch, 'head', _session.head, 'headKey', _session.head_key,
       'closedSeq', _session.closed_seq),
-    'userId', _session.user_id, 'added', _added);
+    'userId', _session.user_id, 'added', _added, 'before', _before);
 end
 $$;
 comment on function public.loomi_append is
@@ -410,7 +420,8 @@ $$
     select from public.loomi_former_owners f where f.session_id = s.session_id and f.user_id = a."userId"
   )
   order by a."sessionId", a."runId"
-  on conflict (session_id, run_id) do update set status = 'open', lease_until = excluded.lease_until
+  on conflict (session_id, run_id) do update set
+    user_id = excluded.user_id, status = 'open', lease_until = excluded.lease_until
   where r.status is null or r.status in ('open', 'interrupted')
 $$;
 comment on function public.loomi_lease_runs is 'Takes the producers of these runs to be alive for so many milliseconds from now on; a run that is not known yet is open from now on. Takes [{"sessionId", "userId", "runId"}].';
@@ -507,7 +518,11 @@ begin
     update public.loomi_sessions s
     set head = s.head + 1,
       head_key = _run.run_id || '/' || _run.last_n || case when _i = 0 then '' else '.' || _i end
-    where s.session_id = _run.session_id and s.user_id = _run.user_id and s.closed_seq is null
+    where s.session_id = _run.session_id and s.closed_seq is null and (
+      s.user_id = _run.user_id or exists (
+        select from public.loomi_former_owners f where f.session_id = s.session_id and f.user_id = _run.user_id
+      )
+    )
     returning s.* into _session;
     if found then
       insert into public.loomi_stream_events (session_id, seq, run_id, n, i, event_type, content_type, agent_source,
@@ -681,6 +696,7 @@ declare
   _user text := p_choice ->> 'userId';
   _session_id text;
   _owner text;
+  _last record;
   _removed integer := 0;
   _count integer;
   _deleted json[] := '{}';
@@ -702,16 +718,19 @@ begin
     select s.user_id into _owner from public.loomi_sessions s
     where s.session_id = _session_id and (s.session_id = _only or s.user_id = _user);
     continue when not found;
-    delete from public.loomi_stream_events where session_id = _session_id and seq <= (
-      select max(o.seq) from (
-        select e.seq from public.loomi_stream_events e where e.session_id = _session_id
-        order by e.seq limit p_limit - _removed
-      ) o
-    );
+    select o.seq, o.run_id || '/' || o.n || case when o.i = 0 then '' else '.' || o.i end as key into _last from (
+      select e.* from public.loomi_stream_events e where e.session_id = _session_id
+      order by e.seq limit p_limit - _removed
+    ) o order by o.seq desc limit 1;
+    delete from public.loomi_stream_events where session_id = _session_id and seq <= _last.seq;
     get diagnostics _count = row_count;
     _removed := _removed + _count;
     _more := exists (select from public.loomi_stream_events e where e.session_id = _session_id);
-    exit when _more;
+    if _more then
+      -- The rest may be given away before it is deleted: then these rows were pruned.
+      update public.loomi_sessions set pruned_seq = _last.seq, pruned_key = _last.key where session_id = _session_id;
+      exit;
+    end if;
     delete from public.loomi_sessions where session_id = _session_id;
     perform public.loomi_forget(_session_id, null);
     _deleted := _deleted || json_build_object('sessionId', _session_id, 'userId', _owner);
@@ -721,6 +740,7 @@ begin
     -- What has no log goes in a transaction of its own: this one holds locks that come later in the order.
     _more := true;
   elsif not _more then
+    if _only is not null then perform public.loomi_lock(_only); end if;
     perform public.loomi_forget(_only, _user);
   end if;
   perform public.loomi_wake(_told);
@@ -735,7 +755,12 @@ $$
 begin
   -- Only what was locked is deleted: rows that came meanwhile would be locked out of order.
   with gone as (
-    select r.session_id, r.run_id from public.loomi_runs r where r.session_id = p_session_id or r.user_id = p_user_id
+    select r.session_id, r.run_id from public.loomi_runs r
+    where (r.session_id = p_session_id or r.user_id = p_user_id)
+      -- One that was begun anew meanwhile keeps its runs' places.
+      and not exists (
+        select from public.loomi_sessions s where s.session_id = r.session_id and s.user_id = coalesce(p_user_id, s.user_id)
+      )
     order by r.session_id, r.run_id for update
   )
   delete from public.loomi_runs r using gone g where r.session_id = g.session_id and r.run_id = g.run_id;
@@ -818,7 +843,8 @@ begin
     execute format('revoke all on public.%I from %s', _table, _nobody);
     continue when not _has_service;
     execute format('revoke all on public.%I from service_role', _table);
-    execute format('grant select, insert, update, delete on public.%I to service_role', _table);
+    execute format('grant select%s on public.%I to service_role',
+      case when _table <> 'loomi_migrations' then ', insert, update, delete' end, _table);
     execute format('alter table public.%I force row level security', _table);
     execute format('drop policy if exists loomi_server on public.%I', _table);
     execute format('create policy loomi_server on public.%I to service_role using (true) with check (true)', _table);

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync, readdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { step } from './project.mjs'
 
 export const ENGINES = ['chromium', 'firefox', 'webkit']
@@ -22,7 +22,17 @@ const NAMES = {
   ],
   firefox: ['firefox-esr', 'firefox', `${MAC}/Firefox.app/Contents/MacOS/firefox`],
 }
-const APT = ['chromium', 'firefox-esr', 'webkit2gtk-driver', 'xvfb', 'fonts-dejavu-core', 'nginx-light']
+const APT = [
+  'chromium',
+  'firefox-esr',
+  'webkit2gtk-driver',
+  'xvfb',
+  'fonts-dejavu-core',
+  'nginx-light',
+  'caddy',
+  'postgresql',
+  'python3-psycopg2',
+]
 
 /**
  * Finds an engine: `{ path }`, for WebKit with `miniBrowser` and `xvfb` (null when there is a display), or
@@ -34,19 +44,33 @@ export function findEngine(engine) {
 
 /** Installs what is missing, as root on Debian and Ubuntu; elsewhere, or when that fails, does nothing. */
 export async function installEngines() {
-  // The engines stand in front of no proxy by themselves: nginx is there for the tests of one that buffers.
-  const hasNginx = which('nginx') ?? which('/usr/sbin/nginx')
-  if (hasNginx && ENGINES.every((engine) => !findEngine(engine).missing)) return
+  if (hasServers() && ENGINES.every((engine) => !findEngine(engine).missing)) return
   if (process.getuid?.() !== 0 || !isDebian()) return
   const get = 'apt-get install -y -qq --no-install-recommends'
   // Ubuntu lacks some of them, and apt installs all or none.
   const each = `for package in ${APT.join(' ')}; do ${get} "$package" || true; done`
-  const command = `apt-get update -qq && { ${get} ${APT.join(' ')} || ${each}; }`
+  // The tests start their own databases: none is to run beside them.
+  const conf = '/etc/postgresql-common/createcluster.conf'
+  const noCluster = `{ [ -e ${conf} ] || { mkdir -p ${dirname(conf)} && echo create_main_cluster = false > ${conf}; }; }`
+  const command = `${noCluster} && apt-get update -qq && { ${get} ${APT.join(' ')} || ${each}; }`
   try {
-    await step('Installing browsers', 'sh', ['-c', command], { env: { DEBIAN_FRONTEND: 'noninteractive' } })
+    await step('Installing browsers and servers', 'sh', ['-c', command], {
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    })
   } catch (error) {
     console.log(error.message)
   }
+}
+
+/** Whether the servers are here that tests start: proxies, a Postgres, and what a Python producer needs for it. */
+function hasServers() {
+  const hasProxies = ['nginx', 'caddy'].every((name) => which(name) ?? which(`/usr/sbin/${name}`))
+  const python = spawnSync('/usr/bin/python3', ['-c', 'import psycopg2'], { timeout: 20_000 })
+  // Its client alone has a folder there, too.
+  const postgres = '/usr/lib/postgresql'
+  const versions = existsSync(postgres) ? readdirSync(postgres) : []
+  const hasPostgres = versions.some((version) => existsSync(join(postgres, version, 'bin/postgres')))
+  return hasProxies && hasPostgres && python.status === 0
 }
 
 function findBrowser(engine) {

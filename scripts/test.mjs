@@ -20,6 +20,8 @@ import { proofTable } from './proof.mjs'
 const SUITES = {
   // They drive a browser each and mostly wait: two files at a time, beside the other suites.
   e2e: { by: 'node', atOnce: 2, needs: 'chromium', isBeside: true },
+  // Three servers on each store that they can share, while servers and databases are killed: they mostly wait, too.
+  cluster: { by: 'node', isBeside: true },
   server: { by: 'node' },
   // Server, client and network of a thousand seeds on a clock of their own.
   sim: { by: 'node' },
@@ -77,7 +79,10 @@ async function runAll() {
   const inBrowsers = [...suites.keys()].filter((suite) => SUITES[suite].by === 'browsers')
   await install()
   await install('test')
-  if (inBrowsers.length > 0 || ['e2e', 'docs', 'wire'].some((suite) => suites.has(suite)))
+  if (
+    inBrowsers.length > 0 ||
+    ['e2e', 'docs', 'wire', 'server', 'cluster'].some((suite) => suites.has(suite))
+  )
     await installEngines()
   // Client and elements are tested from their sources.
   if ([...suites.keys()].some((suite) => suite !== 'client' && suite !== 'elements')) {

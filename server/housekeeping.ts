@@ -37,7 +37,7 @@ export async function transferSession(
   if (!(await store.transferSession(sessionId, from, to))) return false
   if (from === to) return true
   writers.give(sessionId, from, to)
-  presence.forget({ sessionId })
+  await presence.give(sessionId, from, to)
   reset([{ sessionId, userId: from }])
   log.refresh(new Set([sessionId]))
   return true

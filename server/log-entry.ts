@@ -5,7 +5,7 @@
  */
 import type { EncodedRow } from './frames.ts'
 import { tagOf } from './protocol.ts'
-import { keyOf, type SessionHead, type SessionRef, type StoredEvent } from './store.ts'
+import type { SessionHead, SessionRef } from './store.ts'
 import type { Tail } from './tail.ts'
 
 /** A page of the log. An empty one means that there is nothing after the asked seq yet. */
@@ -35,10 +35,23 @@ export function isOlderCopy(before: SessionHead, told: SessionHead): boolean {
   return told.head < before.head || (told.head === before.head && told.headKey !== before.headKey)
 }
 
-/** Whether a row is known to be another one than what was appended in its place: an older copy of the log has taken its place. */
-export function isAnother({ head, tail }: Entry, row: StoredEvent): boolean {
-  const known = tail.tagAt(row.seq) ?? (head?.head === row.seq ? tagOf(head.headKey) : null)
-  return known !== null && known !== tagOf(keyOf(row))
+/**
+ * Whether rows, or the one before them, are known to be others than the store tells now: an older copy of the log has taken
+ * its place. `before`: that row's tag, null when it is not known.
+ */
+export function isOfAnother(
+  { head, tail }: Entry,
+  epoch: string,
+  rows: readonly EncodedRow[],
+  before: string | null,
+): boolean {
+  const isOther = (seq: number, tag: string): boolean => {
+    const known = tail.tagAt(seq) ?? (head?.head === seq ? tagOf(head.headKey) : null)
+    return known !== null && known !== tag
+  }
+  if (head?.epoch !== epoch) return false
+  if (rows.length > 0 && before !== null && isOther(rows[0]!.row.seq - 1, before)) return true
+  return rows.some(({ row, tag }) => isOther(row.seq, tag))
 }
 
 /** Whether a head is another than the known one, and no older one. */

@@ -9,7 +9,7 @@
  */
 import type { Clock } from './clock.ts'
 import { type EncodedRow, encodeRow } from './frames.ts'
-import { type Entry, fromTail, isAnother, isNews, isOlderCopy, type Page, wakeAll } from './log-entry.ts'
+import { type Entry, fromTail, isNews, isOfAnother, isOlderCopy, type Page, wakeAll } from './log-entry.ts'
 import { Poll } from './poll.ts'
 import { tagOf } from './protocol.ts'
 import {
@@ -72,17 +72,15 @@ export class Log {
     const result = await this.#store.append(ref, events, leaseMs)
     const entry = result.ok && this.#entries.get(nameOf({ ...ref, userId: result.userId }))
     if (!result.ok || !entry) return result
-    if (result.added.some((row) => isAnother(entry, row))) this.#forget(entry)
+    const rows = result.added.map((row) => encodeRow(row, result.head.epoch))
+    const before = result.before === '' ? null : tagOf(result.before)
+    if (isOfAnother(entry, result.head.epoch, rows, before)) this.#forget(entry)
     // Whoever asked for the head meanwhile may know of this append, and of later ones; or an older copy has taken the log's place.
     if (entry.head && entry.head.head > result.head.head) this.refresh()
     // Also when nothing was added: the answer to an earlier try may have been lost on its way.
-    const before = entry.head
     if (!this.#learn(entry, result.head)) return result
     // Nobody heard of what others stored before somebody watched, so this may be less than there is.
-    if (entry.number > watched) return result
-    const rows = result.added.map((row) => encodeRow(row, result.head.epoch))
-    const follows = before?.epoch === result.head.epoch && before.head + 1 === rows[0]?.row.seq
-    entry.tail.extend(rows, follows ? tagOf(before.headKey) : null)
+    if (entry.number <= watched) entry.tail.extend(rows, before)
     return result
   }
 
@@ -113,10 +111,11 @@ export class Log {
       read = this.#readStore(ref, after, tag)
         .then((read) => {
           if (!read) return null
-          if (read.page.isReplaced) this.#forget(entry)
-          this.#learn(entry, read.head)
-          this.#learnPage(entry, read.page, after, tag)
-          return read.page
+          const { head, page, before } = read
+          if (page.isReplaced || isOfAnother(entry, page.epoch, page.rows, before)) this.#forget(entry)
+          this.#learn(entry, head)
+          this.#learnPage(entry, page, before)
+          return page
         })
         .finally(() => {
           if (entry.reads.get(place) === read) entry.reads.delete(place)
@@ -185,7 +184,7 @@ export class Log {
     ref: SessionRef,
     after: number,
     tag: string | null,
-  ): Promise<{ head: SessionHead; page: Page } | null> {
+  ): Promise<{ head: SessionHead; page: Page; before: string | null } | null> {
     // With the reader's own row, which must still be the one that it got.
     const more = tag === null ? 0 : 1
     const { head, events } = await this.#store.read(ref, after - more, PAGE_ROWS + more)
@@ -196,16 +195,16 @@ export class Log {
     // Of a row that was pruned the store may still know the key.
     const isPruned = tag !== null && !isThere && after < head.head
     const key = isPruned ? (await this.#store.keys(ref, [after])).get(after) : undefined
-    const own = isThere ? encoded[0]!.tag : key === undefined ? tag : tagOf(key)
-    const isReplaced = tag !== null && own !== tag
-    return { head, page: { epoch: head.epoch, head: head.head, rows, isReplaced } }
+    const own = isThere ? encoded[0]!.tag : key === undefined ? null : tagOf(key)
+    const isReplaced = tag !== null && own !== null && own !== tag
+    const before = rows[0]?.row.seq === after + 1 ? own : null
+    return { head, page: { epoch: head.epoch, head: head.head, rows, isReplaced }, before }
   }
 
-  #learnPage(entry: Entry, page: Page, after: number, tag: string | null): void {
+  #learnPage(entry: Entry, page: Page, before: string | null): void {
     const last = page.rows.at(-1)?.row.seq ?? 0
     // Only a page that reaches the end is worth keeping: it is what the other viewers will ask for next.
-    if (entry.head?.epoch === page.epoch && last >= page.head && last > entry.tail.end)
-      entry.tail.extend(page.rows, page.rows[0]!.row.seq === after + 1 && !page.isReplaced ? tag : null)
+    if (entry.head?.epoch === page.epoch && last >= page.head) entry.tail.extend(page.rows, before)
   }
 
   /** Takes note of a head; whether it is news. Whoever brought it, all who watch are woken: nobody else will tell them. */

@@ -217,7 +217,17 @@ export function createLoomi(options: LoomiOptions): Loomi {
     session({ sessionId, userId, runId }) {
       checkIds({ sessionId, userId, ...(runId !== undefined && { runId }) })
       const ref = { sessionId, userId }
-      return new Session(ref, { writer: writers.of(ref), log, store, clock, runs }, runId)
+      const handle = writers.handle(ref)
+      const deps = {
+        log,
+        store,
+        clock,
+        runs,
+        get writer() {
+          return handle.writer
+        },
+      }
+      return new Session(ref, deps, runId)
     },
     async stop(sessionId) {
       checkIds({ sessionId })

@@ -31,7 +31,7 @@ export interface Opening {
   readonly to: number
   /** How many rows that is. */
   readonly count: number
-  readonly frame: NoReplayFrame | ReplayStartFrame
+  readonly frame: Omit<NoReplayFrame, 'boot'> | Omit<ReplayStartFrame, 'boot'>
   /** The cursor opened with. */
   readonly cursor: Cursor
   /** Why the client's own cursor could not be honoured, null when it could. */
@@ -43,14 +43,13 @@ export interface OpeningDeps {
   readonly store: Pick<Store, 'keys'>
   readonly presence: Pick<PresenceBook, 'place'>
   readonly pileUp: number
-  readonly boot: string
   /** Made from memory, which may lack the newest rows: what a reader has displayed beyond it is believed. */
   readonly isFromMemory?: boolean
 }
 
 /** Decides how a stream of an existing session opens. */
 export async function openStream(
-  { store, presence, pileUp, boot, isFromMemory = false }: OpeningDeps,
+  { store, presence, pileUp, isFromMemory = false }: OpeningDeps,
   ref: SessionRef,
   head: SessionHead,
   query: StreamQuery,
@@ -92,8 +91,8 @@ export async function openStream(
     cursor,
     reset,
     frame: reason
-      ? { type: 'replay_start', reason, count, missed, seen, to: head.head, boot }
-      : { type: 'no_replay', cursor, seen, count, boot },
+      ? { type: 'replay_start', reason, count, missed, seen, to: head.head }
+      : { type: 'no_replay', cursor, seen, count },
   }
 }
 

@@ -19,6 +19,8 @@ export const TRIES_WITHOUT_FOLLOW = 3
 export interface PatienceDeps {
   readonly log: Log
   readonly clock: Clock
+  /** A random word of the server process. */
+  readonly boot: string
   readonly onError: (error: unknown) => void
 }
 
@@ -29,7 +31,7 @@ export class Patience {
   readonly #follow: boolean
   readonly #deps: PatienceDeps
   readonly #watch: Watch
-  readonly #discards: number
+  #discards: number
   /** One at a time: a wake-up must not be spent on somebody who has stopped listening. */
   #woken: Promise<void> | null = null
   /** A wake-up came since the store was last asked: its answer may be from before that. */
@@ -55,6 +57,16 @@ export class Patience {
   /** The reader has got events that the store had not confirmed, and knows them by their keys. */
   get hasShownUnconfirmed(): boolean {
     return this.#hasShown
+  }
+
+  /**
+   * The boot to open with, now. After a discard the same process counts as another: what its readers kept unconfirmed is not
+   * to be waited for.
+   */
+  boot(): string {
+    const { boot, log } = this.#deps
+    if (!this.#hasShown) this.#discards = log.unconfirmed.discards(this.#ref)
+    return this.#discards > 0 ? `${boot}-${this.#discards}` : boot
   }
 
   /** The first frame is written: what is unconfirmed may follow. */
@@ -138,8 +150,9 @@ export class Patience {
     const { frames, last } = log.unconfirmed.after(this.#ref, this.#shown)
     this.#shown = last
     if (frames.length > 0) this.#hasShown = true
-    for (const bytes of frames) await this.#stream.write(bytes)
-    // Another boot at the next opening tells the reader that what it has will never be confirmed.
+    // Another boot at the next opening tells the reader that what it has will never be confirmed; what would follow here is
+    // of that other boot.
     if (this.#hasShown && log.unconfirmed.discards(this.#ref) !== this.#discards) this.#stream.sink.end()
+    else for (const bytes of frames) await this.#stream.write(bytes)
   }
 }

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { type Clock, within } from './clock.ts'
+import { type Clock, sleep, within } from './clock.ts'
 import type { Store } from './store.ts'
 
 const SLOW_POLL_MS = 5000
+const RETRY_MS = 500
 
 /** What a poll works with. */
 export interface PollDeps {
@@ -25,6 +26,7 @@ export class Poll {
   #stopWatch: (() => void) | null = null
   #timer: unknown = null
   #isLooking = false
+  #stopped = new AbortController()
   /** What to look at next, null when there is nothing; undefined: everything. */
   #next: ReadonlySet<string> | null | undefined = null
 
@@ -35,6 +37,7 @@ export class Poll {
   /** Begins, unless it has. */
   start(): void {
     if (this.#stopWatch) return
+    this.#stopped = new AbortController()
     this.#stopWatch = this.#deps.store.watch((sessionIds) => this.now(sessionIds))
     this.#sleep()
   }
@@ -42,14 +45,20 @@ export class Poll {
   stop(): void {
     this.#stopWatch?.()
     this.#stopWatch = null
+    this.#stopped.abort()
+    this.#next = null
     this.#deps.clock.clearTimeout(this.#timer)
   }
 
   /** Looks at once; at the sessions of those ids, at all without ids. */
   now(sessionIds?: ReadonlySet<string>): void {
+    this.#add(sessionIds)
+    if (!this.#isLooking) void this.#look()
+  }
+
+  #add(sessionIds: ReadonlySet<string> | undefined): void {
     this.#next =
       sessionIds && this.#next !== undefined ? new Set([...(this.#next ?? []), ...sessionIds]) : undefined
-    if (!this.#isLooking) void this.#look()
   }
 
   #sleep(): void {
@@ -63,17 +72,20 @@ export class Poll {
   async #look(): Promise<void> {
     const { clock, look, onError } = this.#deps
     this.#isLooking = true
-    try {
-      while (this.#next !== null) {
-        const sessionIds = this.#next
-        this.#next = null
+    while (this.#next !== null) {
+      const sessionIds = this.#next
+      this.#next = null
+      try {
         // One that hangs must not keep all later hints from being heard.
         await within(clock, SLOW_POLL_MS, look(sessionIds))
+      } catch (error) {
+        onError(error)
+        if (!this.#stopWatch) continue
+        // Nobody hints at the same thing twice.
+        this.#add(sessionIds)
+        await sleep(clock, RETRY_MS, this.#stopped.signal)
       }
-    } catch (error) {
-      onError(error)
-    } finally {
-      this.#isLooking = false
     }
+    this.#isLooking = false
   }
 }

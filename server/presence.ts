@@ -162,6 +162,21 @@ export class PresenceBook {
     }
   }
 
+  /** A session was given to another user. What the store was not told yet of the former owner counts as the other's. */
+  async give(sessionId: string, from: string, to: string): Promise<void> {
+    const rows: PresenceRow[] = []
+    for (const entry of this.#entries.values())
+      if (
+        !(entry instanceof Promise) &&
+        entry.dirty &&
+        !entry.isUnknown &&
+        entry.row!.sessionId === sessionId
+      )
+        rows.push(entry.row!.userId === from ? { ...entry.row!, userId: to } : entry.row!)
+    this.forget({ sessionId })
+    if (rows.length > 0) await this.#store.savePresence(rows).catch(this.#onError)
+  }
+
   #touch(entry: Entry): void {
     entry.dirty = true
     this.#timer ??= this.#clock.setTimeout(() => void this.flush(), FLUSH_MS)

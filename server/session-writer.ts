@@ -48,6 +48,8 @@ export class SessionWriter {
   /** What is to be appended, in order, and under its final keys. */
   readonly #backlog: Group[] = []
   #isProvisional = false
+  /** The newest discard of what viewers had when they last got something. */
+  #discards = 0
   /** Runs that other processes may have fed before: what they stored is cut off. */
   readonly #highs = new Map<string, RunPlace | null>()
   /** The newest place pushed of each such run: a second handle here that feeds it too adds nothing. */
@@ -80,7 +82,7 @@ export class SessionWriter {
     return this.#ref
   }
 
-  /** Why the store refuses this session for good, null as long as it doesn't. */
+  /** Why the store refuses what is emitted, null as long as it doesn't. */
   get refused(): LoomiError | null {
     return this.#refused
   }
@@ -189,6 +191,11 @@ export class SessionWriter {
   #publish(): void {
     this.#isProvisional = true
     this.#backlog.push(...this.#pending.takeAll())
+    const { unconfirmed } = this.#deps.log
+    const discards = unconfirmed.discards(this.#ref)
+    // Viewers keep nothing of what they got before it.
+    if (discards !== this.#discards) for (const group of this.#backlog) group.isPublished = false
+    this.#discards = discards
     const events: UnconfirmedEvent[] = []
     for (const group of this.#backlog) {
       const high = this.#highs.get(group.events[0]!.run_id)
@@ -201,12 +208,12 @@ export class SessionWriter {
       group.isPublished = true
       events.push({ of: group, event })
     }
-    if (events.length > 0) this.#deps.log.unconfirmed.publish(this.#ref, events)
+    if (events.length > 0) unconfirmed.publish(this.#ref, events)
   }
 
   /** Appends until the store has taken the events or refused them for good. */
   async #append(groups: readonly Group[]): Promise<void> {
-    const { clock, onError } = this.#deps
+    const { log, clock, onError } = this.#deps
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
         while (!(await this.#tryAppend(groups)));
@@ -216,6 +223,7 @@ export class SessionWriter {
         const code = error instanceof LoomiError ? error.code : null
         if (code === 'closed') return
         if (code === 'store_refused') return this.#appendWithout(groups)
+        if (this.#isProvisional && log.unconfirmed.discards(this.#ref) !== this.#discards) this.#publish()
         await sleep(clock, waitMs)
       }
     }
@@ -237,6 +245,8 @@ export class SessionWriter {
     if (result.ok) {
       // What was asked before this process gave the session away knows nothing of it.
       if (this.#ref === asked) this.#owner = result.userId
+      // It may have been given to its user, or begun anew.
+      if (result.head.closedSeq === null && !this.#closing && !this.#deps.isClosed()) this.#refused = null
       for (const { run_id, n, i } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, { n, i })
       return true
     }

@@ -178,20 +178,27 @@ export class Session {
     return this.#deps.writer.flush()
   }
 
-  /** The cursor of the newest event, counting what was emitted so far; `0` while there is none. For a page that renders its own history. */
+  /**
+   * The cursor of the newest event, counting what was emitted so far; `0` while there is none, or when the session was
+   * given to another user. For a page that renders its own history.
+   */
   async cursor(): Promise<Cursor> {
     await this.#deps.writer.flush()
-    const head = await this.#deps.log.head(this.#deps.writer.ref)
+    // Appends follow the session to another user, reads do not.
+    const head = await this.#deps.log.head(this)
     return head ? formatCursor(head.epoch, head.head, head.headKey) : '0'
   }
 
-  /** The log as it is now, after a cursor (default: from the beginning), in order. Throws `bad_request` for a cursor of another log. */
+  /**
+   * The log as it is now, after a cursor (default: from the beginning), in order; nothing of it when the session was given to
+   * another user: that one's handle reads it. Throws `bad_request` for a cursor of another log.
+   */
   async *read({ after = '0' }: { after?: Cursor } = {}): AsyncGenerator<ReadEvent> {
     await this.#deps.writer.flush()
-    yield* readLog(this.#deps.writer.ref, after, this.#deps)
+    yield* readLog(this, after, this.#deps)
   }
 
-  /** Why the store refuses this session for good, null as long as it doesn't. */
+  /** Why the store refuses what is emitted; null as long as it doesn't, and again once it does no more. */
   get refused(): LoomiError | null {
     return this.#deps.writer.refused
   }

@@ -5,7 +5,7 @@
  *    commit: whoever reads seq n can read 1 to n − 1.
  * 2. **All or nothing.** A batch is stored whole or not at all; a resolved `append` survives the process.
  * 3. **Once.** Of each run the store keeps the highest place, `n` and then `i`; what is at or below it adds nothing and
- *    is no error. The events that one input chunk made share its `n` and are always in one batch; what is said about
+ *    is no error, within a batch too. The events that one input chunk made share its `n` and are always in one batch; what is said about
  *    the run itself (its end, for one) takes the last chunk's `n` with a higher `i`, so that a stream which is taken up
  *    again finds the numbers of its next chunks free.
  * 4. **Ownership.** A session belongs to the user of its first event. Reads for anybody else find nothing; an
@@ -129,6 +129,8 @@ export type AppendResult =
       readonly userId: string
       /** The rows that were added, in order; those at or below the run's highest n are not among them. */
       readonly added: readonly StoredEvent[]
+      /** Key of the row that the added ones follow; '' at the beginning, or when nothing was added. */
+      readonly before: string
     }
   | {
       /** The session is somebody else's, or was closed: trying again changes nothing. */

@@ -74,7 +74,6 @@ class StreamLoop {
   readonly #patience: Patience
   /** With what the stream opens, as long as the store does not answer. */
   #memory: OpeningDeps | null = null
-  readonly #boot: string
   #position = 0
   /** Of the row at the position; null when it is pruned, or at the beginning. */
   #tag: string | null = null
@@ -89,9 +88,6 @@ class StreamLoop {
     this.#query = query
     this.#deps = deps
     this.#patience = new Patience(stream, ref, query.follow, deps, watch)
-    const discards = deps.log.unconfirmed.discards(ref)
-    // After a discard the same process counts as another: what its readers kept unconfirmed is not to be waited for.
-    this.#boot = discards > 0 ? `${deps.boot}-${discards}` : deps.boot
   }
 
   async run(known: SessionHead | null): Promise<void> {
@@ -114,8 +110,7 @@ class StreamLoop {
   }
 
   async #headToOpen(): Promise<SessionHead | null | undefined> {
-    const deps = { ...this.#deps, boot: this.#boot }
-    const found = await headToOpen(this.#stream, this.#ref, this.#query, this.#patience, deps)
+    const found = await headToOpen(this.#stream, this.#ref, this.#query, this.#patience, this.#deps)
     this.#memory = found?.memory ?? null
     return found && found.head
   }
@@ -135,7 +130,7 @@ class StreamLoop {
    */
   async #awaitSession(isLost: boolean): Promise<void> {
     const { cursor, follow } = this.#query
-    const boot = this.#boot
+    const boot = this.#patience.boot()
     await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot }, null)
     this.#patience.open()
     let head: SessionHead | null | undefined = null
@@ -157,7 +152,7 @@ class StreamLoop {
   /** Decides where to begin and says so. */
   async #open(head: SessionHead, cursor: string | null): Promise<void> {
     this.#stream.epoch = head.epoch
-    const opens = this.#memory ?? { ...this.#deps, boot: this.#boot }
+    const opens: OpeningDeps = this.#memory ?? this.#deps
     this.#memory = null
     const opened = await this.#patience.ask(() =>
       openStream(opens, this.#ref, head, { ...this.#query, cursor }),
@@ -168,7 +163,7 @@ class StreamLoop {
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
     if (opened.reset) await this.#send({ type: 'reset', reason: opened.reset }, formatCursor(head.epoch, 0))
-    await this.#send(opened.frame, opened.cursor)
+    await this.#send({ ...opened.frame, boot: this.#patience.boot() }, opened.cursor)
     this.#patience.open()
     this.#complete = head.closedSeq !== null && opened.position >= head.closedSeq
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)

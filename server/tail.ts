@@ -39,8 +39,15 @@ export class Tail {
     return this.#rows.slice(seq + 1 - first.row.seq)
   }
 
-  /** Adds newer rows; the oldest make room. Rows that leave a hole begin a new tail. `before`: tag of the row before them, if it is known. */
+  /**
+   * Adds newer rows; the oldest make room. Rows that leave a hole, or of which it is not known that they follow, begin a new
+   * tail. `before`: tag of the row before them, if it is known.
+   */
   extend(rows: readonly EncodedRow[], before: string | null = null): void {
+    const { end } = this
+    if ((rows.at(-1)?.row.seq ?? 0) <= end) return
+    const ended = rows[0]!.row.seq === end + 1 ? before : rows.find(({ row }) => row.seq === end)?.tag
+    if (end > 0 && ended !== this.tagAt(end)) this.clear()
     for (const row of rows) {
       if (row.row.seq <= this.end) continue
       if (this.end > 0 && row.row.seq !== this.end + 1) this.clear()

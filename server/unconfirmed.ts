@@ -6,6 +6,9 @@
 import { encodeProvisional } from './frames.ts'
 import { comesAfter, nameOf, type NewEvent, type RunPlace, type SessionRef } from './store.ts'
 
+/** Of so many sessions the last discard is known; with one more all count as discarded now, which costs but a new opening. */
+const MAX_DISCARDS = 10_000
+
 interface Unstored extends UnconfirmedEvent {
   /** Rises over all sessions, so that a stream knows which ones it has written. */
   readonly number: number
@@ -29,6 +32,9 @@ export interface UnconfirmedFrames {
 export class Unconfirmed {
   readonly #queues = new Map<string, Unstored[]>()
   readonly #discards = new Map<string, number>()
+  /** Stands for the sessions that are not in it. */
+  #forgotten = 0
+  #lastDiscard = 0
   readonly #onNews: (name: string) => void
   #last = 0
 
@@ -66,13 +72,17 @@ export class Unconfirmed {
   discard(ref: SessionRef): void {
     const name = nameOf(ref)
     this.#queues.delete(name)
-    this.#discards.set(name, this.discards(ref) + 1)
+    if (this.#discards.size >= MAX_DISCARDS) {
+      this.#discards.clear()
+      this.#forgotten = this.#lastDiscard
+    }
+    this.#discards.set(name, ++this.#lastDiscard)
     this.#onNews(name)
   }
 
-  /** How often a session's queue was discarded. */
+  /** Rises with each discard of a session's queue; 0 when there was none. */
   discards(ref: SessionRef): number {
-    return this.#discards.get(nameOf(ref)) ?? 0
+    return this.#discards.get(nameOf(ref)) ?? this.#forgotten
   }
 
   /** What of a session's queue came after the frame of that number. */

@@ -20,8 +20,20 @@ export class Writers {
     this.#deps = deps
   }
 
-  /** The writer of a session. */
-  of(ref: SessionRef): SessionWriter {
+  /** The writer of a session for one of its handles. Asked for with each use: after a transfer it may be another one. */
+  handle(ref: SessionRef): { readonly writer: SessionWriter } {
+    const find = (): SessionWriter => this.#of(ref)
+    // Held here, or it would not live as long as the handle.
+    let writer = find()
+    return {
+      get writer() {
+        writer = find()
+        return writer
+      },
+    }
+  }
+
+  #of(ref: SessionRef): SessionWriter {
     const name = nameOf(ref)
     const known = this.#known.get(name)?.deref()
     if (known) return known
@@ -40,13 +52,16 @@ export class Writers {
     return this.#chosen(choice).map(({ writer }) => writer.ref)
   }
 
-  /** A session was given to another user. Its writer goes on as that one's, also for the handles that were the former owner's. */
+  /** A session was given to another user. Its writer goes on as that one's, for the handles of both. */
   give(sessionId: string, from: string, to: string): void {
-    for (const { writer } of this.#chosen({ sessionId })) {
-      if (writer.ref.userId === from) writer.give(to)
-      const name = nameOf({ sessionId, userId: to })
-      if (!this.#known.get(name)?.deref()) this.#keep(name, writer)
-    }
+    const chosen = this.#chosen({ sessionId })
+    const theirs = chosen.filter(({ writer }) => writer.ref.userId === from).map(({ writer }) => writer)
+    for (const writer of theirs) writer.give(to)
+    // What waits for the store already stays where it is, and what comes later goes behind it.
+    const kept = chosen.find(({ writer }) => !writer.idle)?.writer ?? theirs[0]
+    if (!kept) return
+    for (const name of new Set([...chosen.map(({ name }) => name), nameOf({ sessionId, userId: to })]))
+      if (this.#known.get(name)?.deref()?.idle ?? true) this.#keep(name, kept)
   }
 
   /** Lets those go that are idle: what they know of their sessions is true no more. */

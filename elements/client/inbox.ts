@@ -15,6 +15,8 @@ interface Heard extends Received {
   readonly after: Cursor | null | undefined
   /** It opens or ends an attempt of the leader that says nothing about this view's replay. */
   readonly aside: boolean
+  /** A request for what there is has begun since: where that ends is not before this, unless this is of another log. */
+  readonly isOld?: boolean
 }
 
 /** The leader's frames on their way into one view. */
@@ -28,7 +30,7 @@ export class Inbox {
       return { ...received, after: raw.after, aside: quiet && OPENING.has(received.frame.type) }
     })
     // A leader that tells all that is not stored tells also what came of that one by one.
-    if (quiet && heard.some(isProvisional)) this.#frames = this.#frames.filter((one) => !isProvisional(one))
+    if (quiet && heard.some(isProvisional)) this.dropUnstored()
     this.#frames.push(...heard)
     const excess = this.#frames.filter(isFetchable).length - MAX_KEPT
     if (excess <= 0) return
@@ -36,11 +38,16 @@ export class Inbox {
     this.#frames = this.#frames.filter((heard) => !isFetchable(heard) || ++dropped > excess)
   }
 
+  /** Forgets what was heard of events that are not stored. */
+  dropUnstored(): void {
+    this.#frames = this.#frames.filter((one) => !isProvisional(one))
+  }
+
   /** A request for what there is begins: it brings what lies here, unless that is of a log that is gone by now. */
   beginCatchUp(): void {
     // What opens tells of another process, and so withdraws what that one never stored.
     this.#frames = this.#frames.flatMap((heard) => {
-      if (OPENING.has(heard.frame.type)) return [{ ...heard, aside: true }]
+      if (OPENING.has(heard.frame.type)) return [{ ...heard, aside: true, isOld: true }]
       return isFetchable(heard) ? [] : [heard]
     })
   }
@@ -80,8 +87,9 @@ function isProvisional({ frame, cursor }: Received): boolean {
 }
 
 /** Whether a frame with a hole before it is of the view's log, as far as can be told, and has not been taken in. */
-function mayFit({ frame, at, after }: Heard, view: View): boolean {
-  if (frame.type === 'reset' || at === null || at.epoch !== view.epoch || at.seq <= view.seq) return false
+function mayFit({ frame, at, after, isOld }: Heard, view: View): boolean {
+  if (isOld || frame.type === 'reset' || at === null || at.epoch !== view.epoch || at.seq <= view.seq)
+    return false
   return after == null || (parseCursor(after)?.seq ?? 0) > view.seq
 }
 

@@ -151,6 +151,13 @@ export class Items {
     return out.length
   }
 
+  /** Rows of the log are gone, unread: what was under way may have ended in them. */
+  skip(): void {
+    this.#endStored(this.#openParts.all())
+    this.#runs = new RunStates()
+    this.#runsAhead = null
+  }
+
   /** Nothing is unseen any more. */
   see(): void {
     for (const bubble of this.#unseen) {

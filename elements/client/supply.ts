@@ -163,6 +163,7 @@ export class Supply {
       // The app may have let go of us from within a callback.
       if (verdict !== 'go' || !isOn()) break
       verdict = this.#view.take(received, !this.#follows)
+      if (this.#follows && received.frame.type === 'gap') this.#askAnew()
     }
     this.#askInDoubt(verdict)
     if (this.#owesTail && isOn()) this.#tellTail()
@@ -173,6 +174,12 @@ export class Supply {
   #passOn(frames: readonly RawFrame[], quiet: boolean): void {
     this.#tabs?.send({ type: 'frames', frames: chain(frames, this.#passedOn), quiet })
     this.#passedOn = frames.findLast(({ id }) => id !== null)?.id ?? this.#passedOn
+  }
+
+  /** What the leader told before may have been stored since, in rows that are gone: it tells anew what still is not. */
+  #askAnew(): void {
+    this.#inbox.dropUnstored()
+    this.#tabs?.ask(false)
   }
 
   /** What of the unstored is not known to be still to come, the leader tells; a server doesn't. */

@@ -200,6 +200,7 @@ export class View {
     if (turn !== 'next') return turn === 'old' ? 'go' : 'hole'
     this.#move(cursor, at)
     this.shown = cursor
+    this.items.skip()
     const gap = [Math.max(from, next), to] as const
     this.gaps = [...this.gaps, gap]
     this.#hooks.notice({ type: 'gap', from: gap[0], to })

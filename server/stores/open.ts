@@ -6,11 +6,12 @@
 import { LoomiError } from '../errors.ts'
 import type { Store } from '../store.ts'
 
-const FORMS = 'a file’s path, sqlite:PATH, :memory: or postgres://USER:PASSWORD@HOST/DATABASE'
+const FORMS = 'a file’s path, sqlite:PATH, :memory:, postgres://USER:PASSWORD@HOST/DATABASE or supabase:'
 
 /**
- * Opens the store that a URL names: a path, `sqlite:PATH`, `:memory:` or `postgres://…`. Throws `bad_option` for a URL that
- * no store answers to, `store_unavailable` when the store can't be opened, `store_misconfigured` when it is set up wrongly.
+ * Opens the store that a URL names: a path, `sqlite:PATH`, `:memory:`, `postgres://…`, or `supabase:` for the project that
+ * the environment names. Throws `bad_option` for a URL that no store answers to, `store_unavailable` when the store can't be
+ * opened, `store_misconfigured` when it is set up wrongly.
  */
 export async function openStore(url: string): Promise<Store> {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1]?.toLowerCase()

@@ -24,9 +24,10 @@ export function publicUrl(url: string): string {
 /** Any error of a call as a {@link LoomiError}. `store`: the {@link publicUrl}. */
 export function postgresError(error: unknown, store: string): LoomiError {
   if (error instanceof LoomiError) return error
-  const { code = '', message = String(error) } = error as { code?: string; message?: string }
+  const { code = '', message = String(error), severity } = error as Partial<Record<string, string>>
   const cause = { cause: error }
-  if (!/^[0-9A-Z]{5}$/.test(code)) return unreachable(code, message, store, cause)
+  // Only what the database itself says has one; EPIPE looks like one of its codes.
+  if (severity === undefined) return unreachable(code, message, store, cause)
   const kind = sortSqlState(code)
   const remedy = REMEDIES[code] ?? REMEDIES[code.slice(0, 2)]
   if (code === '42883' || code === '42P01' || code === '3F000')
@@ -46,17 +47,23 @@ const REMEDIES: Readonly<Record<string, string>> = {
 }
 
 function unreachable(code: string, message: string, store: string, cause: ErrorOptions): LoomiError {
-  // Of postgres.js itself: the server wants a password and the URL has none.
-  if (code.startsWith('SASL_') || code.startsWith('AUTH_'))
+  // Of the driver itself: the server wants a password and the URL has none.
+  if (message.startsWith('SASL'))
     return new LoomiError(
       'store_misconfigured',
       `The database at ${store} refuses the password. ${REMEDIES['28']}`,
       cause,
     )
-  if (code !== '' || /socket|connection|timeout/i.test(message))
+  if (/certificate|ssl/i.test(message))
+    return new LoomiError(
+      'store_misconfigured',
+      `No encrypted connection to the database at ${store}: ${message}. Give the right sslmode in the store’s URL: disable, require, or verify-full with sslrootcert.`,
+      cause,
+    )
+  if (code !== '' || /connection|timeout|queryable|pool/i.test(message))
     return new LoomiError(
       'store_unavailable',
-      `Nothing answers at ${store} (${code || message}). It is tried again; is Postgres running there, and is the URL right?`,
+      `Nothing answers at ${store} (${message || code}). It is tried again; is Postgres running there, and is the URL right?`,
       cause,
     )
   return new LoomiError('store_failed', `The log could not be used: ${message}.`, cause)

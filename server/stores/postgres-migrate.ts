@@ -6,8 +6,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { LoomiError } from '../errors.ts'
 import { checkVersion, SCHEMA_VERSION } from './migrations.ts'
+import { PostgresClient, postgresTarget } from './postgres-client.ts'
 import { postgresError } from './postgres-errors.ts'
-import { PostgresPool } from './postgres-pool.ts'
 
 /** Beside the sources, and beside the folder that they are built into. */
 const FOLDERS = ['../../migrations/', '../../../migrations/'].map((path) => new URL(path, import.meta.url))
@@ -21,28 +21,35 @@ const LOCK = 607_841
  */
 export async function migratePostgres(url: string): Promise<readonly string[]> {
   const files = await migrationFiles()
-  const pool = new PostgresPool(url)
-  const sql = pool.connect(1)
+  const { name, config } = postgresTarget(url)
+  const client = new PostgresClient(config)
   try {
-    return await sql.begin(async (tx) => {
-      await tx`select pg_advisory_xact_lock(${LOCK}::bigint)`
-      // A large log takes longer than any call may.
-      await tx`set local statement_timeout = 0`
-      const [row] = await tx`select to_regclass('public.loomi_migrations') is not null as exists`
-      const rows = row?.['exists'] ? await tx`select version from public.loomi_migrations` : []
-      const applied = new Set(rows.map(({ version }) => String(version)))
-      const newest = [...applied].toSorted().at(-1)
-      if (newest !== undefined && newest > SCHEMA_VERSION) checkVersion(newest, pool.name)
-      const missing = files.filter(({ version }) => !applied.has(version))
-      for (const { location } of missing) await tx.unsafe(await readFile(location, 'utf8')).simple()
-      return missing.map(({ name }) => name)
-    })
+    await client.connect()
+    await client.query('begin')
+    await client.query(`select pg_advisory_xact_lock(${LOCK})`)
+    // A large log takes longer than any call may.
+    await client.query('set local statement_timeout = 0')
+    const applied = await appliedVersions(client)
+    const newest = [...applied].toSorted().at(-1)
+    if (newest !== undefined && newest > SCHEMA_VERSION) checkVersion(newest, name)
+    const missing = files.filter(({ version }) => !applied.has(version))
+    for (const { location } of missing) await client.query(await readFile(location, 'utf8'))
+    await client.query('commit')
+    return missing.map(({ name }) => name)
   } catch (error) {
-    throw toMigrationError(error, pool.name)
+    throw toMigrationError(error, name)
   } finally {
-    await sql.end()
-    await pool.end()
+    client.cut()
   }
+}
+
+async function appliedVersions(client: PostgresClient): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    `select to_regclass('public.loomi_migrations') is not null as exists`,
+  )
+  if (!rows[0]?.exists) return new Set()
+  const known = await client.query<{ version: string }>('select version from public.loomi_migrations')
+  return new Set(known.rows.map(({ version }) => version))
 }
 
 interface MigrationFile {

@@ -3,17 +3,17 @@
  *
  * @module
  */
-import postgres, { type Sql } from 'postgres'
+import { Pool } from 'pg'
 import { LoomiError } from '../errors.ts'
-import { postgresError, publicUrl } from './postgres-errors.ts'
+import { PostgresClient, postgresTarget, type PostgresTarget } from './postgres-client.ts'
+import { postgresError } from './postgres-errors.ts'
 
 const MAX_CONNECTIONS = 10
-const CONNECT_S = 5
-/** The server ends a statement that takes longer; we hang up on a server that says nothing for longer than that. */
-const STATEMENT_MS = 10_000
+/** Firewalls forget connections that say nothing for minutes, and tell nobody. */
+const IDLE_MS = 30_000
+/** We hang up on a server that says nothing for longer. */
 const CALL_MS = 15_000
-/** Seconds between two tries to connect: a database that is back is to be used at once. */
-const BACKOFF_S = 0.25
+const END_MS = 5000
 
 /** The pool; see the module. */
 export class PostgresPool {
@@ -21,65 +21,42 @@ export class PostgresPool {
   readonly name: string
   /** Connections are another's after each transaction: no prepared statements, no settings, no LISTEN. */
   readonly isTransactionPooler: boolean
-  readonly #url: string
+  readonly #target: PostgresTarget
   readonly #callMs: number
-  #sql: Sql
+  #connections: Connections
+  #ended: Promise<void> | null = null
 
   /** `callMs`: how long a call may go unanswered, in milliseconds. Throws `bad_option` for what is no URL. */
   constructor(url: string, callMs = CALL_MS) {
-    this.name = publicUrl(url)
-    const parsed = new URL(url)
-    this.isTransactionPooler = parsed.port === '6543' || parsed.searchParams.get('pgbouncer') === 'true'
-    // Prisma's word for it; the server would take it for a setting of its own.
-    parsed.searchParams.delete('pgbouncer')
-    this.#url = parsed.href
+    this.#target = postgresTarget(url)
+    this.name = this.#target.name
+    this.isTransactionPooler = this.#target.isTransactionPooler
     this.#callMs = callMs
-    this.#sql = this.connect(MAX_CONNECTIONS)
+    this.#connections = new Connections(this.#target)
   }
 
-  /** Another client of the same database, which the caller has to end. */
-  connect(max: number): Sql {
-    return postgres(this.#url, {
-      max,
-      connect_timeout: CONNECT_S,
-      backoff: () => BACKOFF_S * (0.5 + Math.random()),
-      prepare: !this.isTransactionPooler,
-      fetch_types: false,
-      onnotice: () => undefined,
-      connection: {
-        application_name: 'loomi-recovery',
-        ...(!this.isTransactionPooler && { statement_timeout: STATEMENT_MS }),
-      },
-    })
+  /** Another connection to the same database, which the caller has to make and to cut. */
+  client(): PostgresClient {
+    return new PostgresClient(this.#target.config)
   }
 
-  /** Calls a function by its named arguments. */
+  /** Calls a function by its named arguments, which are the same ones each time. Lists and objects go as JSON. */
   call(name: string, args: Record<string, unknown>): Promise<unknown> {
     const named = Object.keys(args).map((key, i) => `${key} => $${i + 1}`)
-    return this.ask(`select public.${name}(${named.join(', ')}) as answer`, Object.values(args))
+    return this.ask(name, `select public.${name}(${named.join(', ')}) as answer`, Object.values(args))
   }
 
-  /** The column `answer` of a statement's first row. */
-  async ask(text: string, values: readonly unknown[] = []): Promise<unknown> {
-    const sql = this.#sql
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.#renew(sql)
-        reject(
-          new LoomiError(
-            'store_unavailable',
-            `${this.name} has not answered for ${this.#callMs} ms. It is asked again.`,
-          ),
-        )
-      }, this.#callMs)
-    })
+  /** The column `answer` of a statement's first row. `name` is the statement's alone. */
+  async ask(name: string, text: string, values: readonly unknown[]): Promise<unknown> {
+    const connections = this.#connections
+    const timer = setTimeout(() => this.#renew(connections), this.#callMs)
     try {
-      const answer = sql.unsafe<{ answer: unknown }[]>(text, values as never[], {
-        prepare: !this.isTransactionPooler,
+      return await connections.ask({
+        // A pooler's next transaction may find itself where the name is not known.
+        ...(!this.isTransactionPooler && { name }),
+        text,
+        values: values.map(toParameter),
       })
-      const [row] = await Promise.race([answer, late])
-      return row?.answer
     } catch (error) {
       throw postgresError(error, this.name)
     } finally {
@@ -88,14 +65,74 @@ export class PostgresPool {
   }
 
   /** Waits for what is under way and hangs up. */
-  async end(): Promise<void> {
-    await this.#sql.end({ timeout: CONNECT_S })
+  end(): Promise<void> {
+    return (this.#ended ??= this.#connections.end())
   }
 
   /** What hangs would keep its connections for many minutes, until TCP gives up. */
-  #renew(hung: Sql): void {
-    if (this.#sql !== hung) return
-    this.#sql = this.connect(MAX_CONNECTIONS)
-    hung.end({ timeout: 0 }).catch(() => undefined)
+  #renew(hung: Connections): void {
+    const why = `${this.name} has not answered for ${this.#callMs} ms. It is asked again.`
+    if (this.#connections === hung && !this.#ended) this.#connections = new Connections(this.#target)
+    hung.cut(new LoomiError('store_unavailable', why))
   }
+}
+
+interface Statement {
+  readonly name?: string
+  readonly text: string
+  readonly values: unknown[]
+}
+
+/** A pool that can be given up with all that hangs in it. */
+class Connections {
+  readonly #pool: Pool
+  readonly #clients = new Set<PostgresClient>()
+  readonly #waiting = new Set<(error: LoomiError) => void>()
+
+  constructor({ config }: PostgresTarget) {
+    const clients = this.#clients
+    class PooledClient extends PostgresClient {
+      constructor() {
+        super(config)
+        clients.add(this)
+        void this.closed.then(() => clients.delete(this))
+      }
+    }
+    this.#pool = new Pool({ max: MAX_CONNECTIONS, idleTimeoutMillis: IDLE_MS, Client: PooledClient })
+    // An idle connection is lost: the next call makes another one.
+    this.#pool.on('error', () => undefined)
+  }
+
+  async ask(statement: Statement): Promise<unknown> {
+    const { promise: givenUp, reject } = Promise.withResolvers<never>()
+    this.#waiting.add(reject)
+    try {
+      const { rows } = await Promise.race([this.#pool.query<{ answer: unknown }>(statement), givenUp])
+      return rows[0]?.answer
+    } finally {
+      this.#waiting.delete(reject)
+    }
+  }
+
+  async end(): Promise<void> {
+    const timer = setTimeout(() => this.#hangUp(), END_MS)
+    const closed = [...this.#clients].map((client) => client.closed)
+    await Promise.all([this.#pool.end(), ...closed])
+    clearTimeout(timer)
+  }
+
+  /** Rejects what is asked with the error. */
+  cut(error: LoomiError): void {
+    if (!this.#pool.ending) void this.#pool.end()
+    for (const reject of this.#waiting) reject(error)
+    this.#hangUp()
+  }
+
+  #hangUp(): void {
+    for (const client of this.#clients) client.cut()
+  }
+}
+
+function toParameter(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : value
 }

@@ -6,13 +6,12 @@
  *
  * @module
  */
-import type { Sql } from 'postgres'
 import { type Clock, systemClock } from '../clock.ts'
 import type { SessionHead, SessionRef } from '../store.ts'
+import { Wakeups } from './polled-wakeups.ts'
+import { CHANNEL, PostgresEar } from './postgres-ear.ts'
 import type { PostgresPool } from './postgres-pool.ts'
-import { Wakeups } from './supabase-wakeups.ts'
 
-const CHANNEL = 'loomi'
 const PROBE_MS = 5000
 /** Postgres takes less than 8000. */
 const MAX_BYTES = 7900
@@ -29,7 +28,7 @@ export class PostgresWakeups {
   #stopPolls: (() => void) | null = null
   #told = new Set<string>()
   #telling: NodeJS.Immediate | null = null
-  #ear: Sql | null = null
+  #ear: PostgresEar | null = null
   #probeTimer: unknown = null
   #isTold = false
   #hasHeard = false
@@ -96,23 +95,23 @@ export class PostgresWakeups {
 
   #listen(): void {
     this.#hangUp()
-    const ear = this.#pool.connect(1)
-    this.#ear = ear
     this.#hasHeard = false
-    const isOurs = (): boolean => this.#ear === ear
-    // The driver connects again by itself; what was told meanwhile is lost, so everybody looks.
-    const onListen = (): void => {
-      if (!isOurs()) return
-      this.#wakeAll()
-      void this.#probe()
-    }
-    ear.listen(CHANNEL, (payload) => isOurs() && this.#hear(payload), onListen).catch(() => undefined)
+    this.#ear = new PostgresEar({
+      clock: this.#clock,
+      connect: () => this.#pool.client(),
+      // What was told meanwhile is lost, so everybody looks.
+      onListen: () => {
+        this.#wakeAll()
+        void this.#probe()
+      },
+      onPayload: (payload) => this.#hear(payload),
+    })
     this.#probeTimer = this.#clock.setTimeout(() => this.#check(), PROBE_MS)
   }
 
   #hangUp(): void {
     this.#clock.clearTimeout(this.#probeTimer)
-    this.#ear?.end({ timeout: 0 }).catch(() => undefined)
+    this.#ear?.end()
     this.#ear = null
   }
 
@@ -149,7 +148,7 @@ export class PostgresWakeups {
   /** Hints are not worth an error: who misses one reads a little later. */
   #tell(payloads: readonly string[]): Promise<boolean> {
     const text = `select pg_notify('${CHANNEL}', payload) from json_array_elements_text($1) as payload`
-    return this.#pool.ask(text, [payloads]).then(
+    return this.#pool.ask('tell', text, [payloads]).then(
       () => true,
       () => false,
     )

@@ -19,6 +19,7 @@ import {
   type SessionRef,
   type StoredEvent,
 } from '../store.ts'
+import { rising } from './batch.ts'
 import { toHead } from './sqlite-reads.ts'
 
 const SQL = {
@@ -41,7 +42,8 @@ const SQL = {
     left join loomi_sessions s on s.session_id = r.value ->> 0
     where s.session_id is null or s.user_id = r.value ->> 2 or exists (select 1 from loomi_former_owners f
       where f.session_id = s.session_id and f.user_id = r.value ->> 2)
-    on conflict (session_id, run_id) do update set status = 'open', lease_until = excluded.lease_until
+    on conflict (session_id, run_id) do update set user_id = excluded.user_id, status = 'open',
+    lease_until = excluded.lease_until
     where status is null or status in ('open', 'interrupted')`,
   forgetRun: 'delete from loomi_runs where session_id = ? and run_id = ?',
   releaseRuns: `delete from loomi_runs where status = 'open' and last_i = -1 and (session_id, run_id) in
@@ -94,8 +96,9 @@ export class SqliteLog {
         !comesAfter(firstOf(event), placeOf(event)),
     )
     if (overlap) return { ok: false, code: 'overlap', runId: overlap.run_id, high: placeOf(overlap) }
-    const fresh = events.filter((event) => comesAfter(event, placeOf(event)))
-    if (session && fresh.length === 0) return { ok: true, head: toHead(session), userId, added: [] }
+    const fresh = rising(events, placeOf)
+    if (session && fresh.length === 0)
+      return { ok: true, head: toHead(session), userId, added: [], before: '' }
     if (session && session['closed_seq'] !== null) return { ok: false, code: 'session_closed' }
     const stopped = fresh.find(({ run_id }) => runs.get(run_id)!.status === 'stopped')
     if (stopped) return { ok: false, code: 'run_stopped', runId: stopped.run_id }
@@ -109,9 +112,8 @@ export class SqliteLog {
       const row = { seq: ++head, ...event }
       if (row.event_type === 'session_complete') closedSeq = row.seq
       this.#sql.insertEvent.run(sessionId, ...columnsOf(row), storedAt)
-      const { place, status } = runs.get(row.run_id)!
-      const furthest = comesAfter(row, place) ? { n: row.n, i: row.i } : place
-      runs.set(row.run_id, { place: furthest, status: statusAfter(row, status) })
+      const { status } = runs.get(row.run_id)!
+      runs.set(row.run_id, { place: { n: row.n, i: row.i }, status: statusAfter(row, status) })
       return row
     })
     const last = added.at(-1)
@@ -120,7 +122,14 @@ export class SqliteLog {
       const lease = status === 'open' && leaseMs !== null ? storedAt + leaseMs : null
       this.#sql.putRun.run(sessionId, runId, userId, place.n, place.i, status, lease)
     }
-    return { ok: true, head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq }, userId, added }
+    const before = String(session?.['head_key'] ?? '')
+    return {
+      ok: true,
+      head: { epoch, head, headKey: last ? keyOf(last) : '', closedSeq },
+      userId,
+      added,
+      before,
+    }
   }
 
   endRuns(status: RunEnd, choice: RunChoice, createdAt: string): number {

@@ -29,13 +29,14 @@ const SQL = {
   keepKey: `select e.run_id, e.n, e.i from loomi_stream_events e join loomi_sessions s on s.session_id = e.session_id
     where e.session_id = ? and e.seq = ? and s.epoch = ?`,
   pruned: 'update loomi_sessions set pruned_seq = ?, pruned_key = ? where session_id = ?',
-  deleteRows: `delete from loomi_stream_events where session_id = ?1 and seq <=
-    (select max(seq) from (select seq from loomi_stream_events where session_id = ?1 order by seq limit ?2))`,
+  oldestBut: `select s.epoch, s.head, e.seq from loomi_sessions s join loomi_stream_events e
+    on e.session_id = s.session_id where s.session_id = ? order by e.seq limit 1 offset ?`,
   deleteSession: 'delete from loomi_sessions where session_id = ?',
   deleteRuns: 'delete from loomi_runs where session_id = ?',
   deleteHeartbeats: 'delete from loomi_heartbeats where session_id = ?',
   deleteFormerOwners: 'delete from loomi_former_owners where session_id = ?',
-  deleteRunsOf: 'delete from loomi_runs where user_id = ?',
+  deleteRunsOf: `delete from loomi_runs where user_id = ?1
+    and session_id not in (select session_id from loomi_sessions where user_id = ?1)`,
   deleteHeartbeatsOf: 'delete from loomi_heartbeats where user_id = ?',
   deleteFormerOwner: 'delete from loomi_former_owners where user_id = ?',
 } as const
@@ -101,22 +102,36 @@ export class SqliteRemoval {
   }
 
   /**
-   * Takes out a session's oldest rows, and with the last of them all else that is known of it; true when it is gone, or was
-   * given to another user meanwhile.
+   * Takes out a session's oldest rows, and with the last of them all else that is known of it. `deleted` says whose it was
+   * when this call took the last of it; nothing is left to do when it is gone, or is no longer of the choice.
    */
-  deleteSome({ sessionId, userId }: SessionRef): boolean {
-    if (this.#sql.session.get(sessionId)?.['user_id'] !== userId) return true
-    const { changes } = this.#sql.deleteRows.run(sessionId, ROWS_AT_ONCE)
-    if (Number(changes) === ROWS_AT_ONCE) return false
+  deleteSome(
+    sessionId: string,
+    choice: SessionChoice,
+  ): { readonly isDone: boolean; readonly deleted: SessionRef | null } {
+    const [session] = this.sessions({ sessionId })
+    if (!session || ('userId' in choice && session.userId !== choice.userId))
+      return { isDone: true, deleted: null }
+    // The rest may be given away before it is deleted: then these rows were pruned.
+    const row = this.#sql.oldestBut.get(sessionId, ROWS_AT_ONCE - 1)
+    if (row && Number(row['seq']) < Number(row['head'])) {
+      this.#prune({ sessionId, epoch: String(row['epoch']), seq: Number(row['seq']) })
+      return { isDone: false, deleted: null }
+    }
+    this.#sql.prune.run(sessionId, Number.MAX_SAFE_INTEGER)
     this.#sql.deleteSession.run(sessionId)
     this.#sql.deleteFormerOwners.run(sessionId)
     this.#forget(sessionId)
-    return true
+    return { isDone: true, deleted: session }
   }
 
   /** Takes out what is known of a choice without a log: presence, and runs that never had an event. */
   forget(choice: SessionChoice): void {
-    if ('sessionId' in choice) return this.#forget(choice.sessionId)
+    if ('sessionId' in choice) {
+      // It may have been begun anew meanwhile.
+      if (this.sessions(choice).length === 0) this.#forget(choice.sessionId)
+      return
+    }
     this.#sql.deleteRunsOf.run(choice.userId)
     this.#sql.deleteHeartbeatsOf.run(choice.userId)
     this.#sql.deleteFormerOwner.run(choice.userId)

@@ -148,10 +148,15 @@ class SqliteStore implements Store {
   }
 
   async deleteSessions(choice: SessionChoice): Promise<readonly SessionRef[]> {
-    const sessions = this.#ask(() => this.#removal.sessions(choice))
-    for (const session of sessions) while (!(await this.#write(() => this.#removal.deleteSome(session))));
+    const all: SessionRef[] = []
+    for (const { sessionId } of this.#ask(() => this.#removal.sessions(choice)))
+      for (let isOver = false; !isOver;) {
+        const { isDone, deleted } = await this.#write(() => this.#removal.deleteSome(sessionId, choice))
+        if (deleted) all.push(deleted)
+        isOver = isDone
+      }
     await this.#write(() => this.#removal.forget(choice))
-    return sessions
+    return all
   }
 
   watch(changed: () => void): () => void {

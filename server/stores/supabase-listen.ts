@@ -4,6 +4,7 @@
  * @module
  */
 import { type Clock, within } from '../clock.ts'
+import { listen } from './postgres-ear.ts'
 import { PostgresPool } from './postgres-pool.ts'
 import { PostgresWakeups } from './postgres-wakeups.ts'
 import type { CallFunction } from './sql-functions.ts'
@@ -49,11 +50,10 @@ class ListeningWakeups extends PostgresWakeups {
 /** Whether a word that is sent through the project arrives. */
 async function isHeard(pool: PostgresPool, call: CallFunction, clock: Clock): Promise<boolean> {
   const word = crypto.randomUUID()
-  const ear = pool.connect(1)
+  const client = pool.client()
   try {
     const heard = new Promise<boolean>((resolve, reject) => {
-      ear
-        .listen('loomi', (payload) => payload.includes(word) && resolve(true))
+      listen(client, (payload) => payload.includes(word) && resolve(true))
         .then(() => call('loomi_wake', { p_session_ids: [word] }))
         .catch(reject)
     })
@@ -61,6 +61,6 @@ async function isHeard(pool: PostgresPool, call: CallFunction, clock: Clock): Pr
   } catch {
     return false
   } finally {
-    ear.end({ timeout: 0 }).catch(() => undefined)
+    client.cut()
   }
 }

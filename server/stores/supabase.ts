@@ -9,11 +9,11 @@ import { type Clock, sleep, systemClock } from '../clock.ts'
 import type { LoomiError } from '../errors.ts'
 import type { Store } from '../store.ts'
 import { checkVersion } from './migrations.ts'
+import { Wakeups } from './polled-wakeups.ts'
 import { type CallFunction, functionStore } from './sql-functions.ts'
 import { supabaseError } from './supabase-errors.ts'
 import { listeningWakeups } from './supabase-listen.ts'
 import { type SupabaseSettings, supabaseSettings } from './supabase-settings.ts'
-import { Wakeups } from './supabase-wakeups.ts'
 
 /** Supabase itself ends a statement after 8 s. */
 const TIMEOUT_MS = 10_000

@@ -32,6 +32,22 @@ function viewWithTail(): { view: View; notices: Notice[]; take: (...frames: RawF
 }
 const texts = (view: View): string[] => view.items.list.map(({ text }) => text)
 
+describe('a gap', () => {
+  it('ends what was under way before it, whose own end may be among the rows that are gone', () => {
+    const { view, take } = viewWithTail()
+    const delta = { ...makeEvent(4), event_type: 'llm_chunk', part_id: 'r1/m/0', event_data: 'one ' }
+    take(event(2), event(3), raw('e1-4-aaaaaa', { type: 'event', ...delta }))
+    expect(view.items).to.include({ running: true })
+    expect(view.items.list.at(-1)).to.include({ text: 'one ', done: false })
+    take(gap(5, 7))
+    expect(view.items).to.include({ running: false })
+    expect(view.items.list.at(-1)).to.include({ text: 'one ', done: true })
+    take(raw('e1-8-aaaaaa', { type: 'event', ...makeEvent(8), ...delta, key: 'r1/8', event_data: 'four' }))
+    expect(view.items).to.include({ running: true })
+    expect(view.items.list.at(-1)).to.include({ text: 'one four' })
+  })
+})
+
 describe('a gap while events are shown that are not stored', () => {
   it('asks for a stream that begins after it, and lets go of what that one does not bring again', () => {
     const { view, notices, take } = viewWithTail()

@@ -47,6 +47,32 @@ describe('the inbox of a following tab', () => {
     expect(seqs(view)).to.deep.equal([1, 2])
   })
 
+  it('does not keep an opening beyond the end of what the server has: that was of a log that was set back', () => {
+    const view = liveView(2)
+    const inbox = new Inbox()
+    const opening = { type: 'no_replay', cursor: 'e1-4-bbbbbb', seen: 0, count: 0, boot: 'b' }
+    inbox.add([raw('e1-4-bbbbbb', opening)], true)
+    inbox.beginCatchUp()
+    inbox.add([{ ...event(3), after: 'e1-2-aaaaaa' }], false)
+    expect(inbox.drain(view)).to.equal('hole')
+    expect(inbox.drain(view)).to.equal('go')
+    expect(seqs(view)).to.deep.equal([1, 2, 3])
+  })
+
+  it('forgets what was heard of unstored events, and nothing else', () => {
+    const view = liveView(1)
+    const inbox = new Inbox()
+    inbox.add([{ id: null, data: JSON.stringify(provisional(2)) }, event(2)], false)
+    inbox.dropUnstored()
+    inbox.add([{ id: null, data: JSON.stringify(provisional(3)) }], false)
+    inbox.drain(view)
+    expect(view.items.list.map(({ text, seq }) => [text, seq])).to.deep.equal([
+      ['e1', 1],
+      ['e2', 2],
+      ['e3', null],
+    ])
+  })
+
   it('asks the server when the leader hears of a reset', () => {
     const view = liveView(2)
     const inbox = new Inbox()

@@ -12,7 +12,7 @@ const SHORT: Size = { sessions: 4, chunks: 200, kills: 3, downMs: 1000, silentMs
 
 describe('three servers on one store show every event once and in order', { concurrency: 1 }, () => {
   for (const name of Object.keys(SHARED_STORES)) {
-    const skip = name !== 'sqlite' && process.env['CI'] !== 'true' && withoutPostgres()
+    const skip = name !== 'sqlite' && withoutPostgres()
     for (const trial of trialsOf(name))
       it(`when ${trial}: ${name}`, { skip }, async () => {
         const report = await tryOut(trial, name, SHORT)

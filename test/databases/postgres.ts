@@ -10,6 +10,8 @@ const DEBIAN = '/usr/lib/postgresql'
 const PASSWORD = 'the superuser’s own'
 const START_MS = 30_000
 const QUICK = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
+/** After a kill only what is written is to be looked through, not each file opened: a tenth of the time. */
+const QUICK_RECOVERY = 'recovery_init_sync_method=syncfs'
 
 /** The one migration's folder. */
 export const MIGRATIONS: string = fileURLToPath(new URL('../../migrations/', import.meta.url))
@@ -39,6 +41,8 @@ export interface PostgresServer {
 
 /** Why there is no Postgres here, false when there is. Fits a suite's `skip`. */
 export function withoutPostgres(): string | false {
+  // The pipeline has everything: there a suite without a database fails.
+  if (process.env['CI'] === 'true') return false
   return binaries() === null ? 'Postgres is not installed (Debian: postgresql)' : false
 }
 
@@ -68,7 +72,7 @@ export async function startPostgres({
   })
   const port = await freePort()
   const options = ['listen_addresses=127.0.0.1', `port=${port}`, `unix_socket_directories=${folder}`]
-  options.push('max_connections=200', ...(durable ? [] : QUICK), ...settings)
+  options.push('max_connections=200', QUICK_RECOVERY, ...(durable ? [] : QUICK), ...settings)
 
   async function start(): Promise<void> {
     const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]

@@ -1,5 +1,5 @@
 /** From PostgREST's requests to SQL: tables with filters, and functions by their named arguments. */
-import type { TransactionSql } from 'postgres'
+import type { Ask } from './pool.ts'
 import { Refusal } from './postgrest-errors.ts'
 
 /** As many rows as one answer has at most, without a word about the rest. */
@@ -59,11 +59,11 @@ interface Routine {
 
 /** The call of a function, or what PostgREST says when none fits the arguments' names. */
 export async function callStatement(
-  sql: TransactionSql,
+  ask: Ask,
   name: string,
   names: readonly string[],
 ): Promise<{ text: string; isVoid: boolean; isVolatile: boolean }> {
-  const routines = await sql.unsafe<Routine[]>(ROUTINES, [name])
+  const routines = await ask<Routine>(ROUTINES, [name])
   const fits = routines.filter(
     ({ args }) =>
       names.every((given) => args.some((arg) => arg.name === given)) &&

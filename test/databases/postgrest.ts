@@ -10,7 +10,9 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import postgres, { type Sql, type TransactionSql } from 'postgres'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Pool } from 'pg'
+import { type Ask, openPool, transaction } from './pool.ts'
 import { type Claims, ProjectKeys } from './postgrest-auth.ts'
 import { Refusal, refusalOf } from './postgrest-errors.ts'
 import { callStatement, tableStatement } from './postgrest-sql.ts'
@@ -37,14 +39,14 @@ export class PostgrestServer {
   /** What was asked since the start: `POST rpc/loomi_append`. */
   readonly requests: string[] = []
   readonly #server: Server
-  readonly #sql: Sql
+  readonly #pool: Pool
 
   private constructor(server: Server, options: PostgrestOptions) {
     this.#server = server
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     this.keys = options.keys ?? new ProjectKeys()
-    // As many connections as PostgREST's own default, and never a word on the console.
-    this.#sql = postgres(options.database, { max: 10, onnotice: () => undefined, connect_timeout: 5 })
+    // As many connections as PostgREST's own default.
+    this.#pool = openPool(options.database, 10)
     server.on('request', (request, response) => void this.#serve(request, response))
   }
 
@@ -63,7 +65,10 @@ export class PostgrestServer {
   async stop(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeAllConnections()
-    await Promise.all([closed, this.#sql.end({ timeout: 1 })])
+    // What is under way in the database may take its time.
+    await Promise.all([closed, Promise.race([this.#pool.end(), delay(1000, undefined, { ref: false })])])
+    // Clients of this process hear of it only when the loop has gone round; a request before that meets a dead connection.
+    for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,13 +101,13 @@ export class PostgrestServer {
 
   async #call(name: string, body: string, claims: Claims): Promise<Answer> {
     const names = Object.keys(parsed(body === '' ? '{}' : body) as object)
-    return (await this.#sql.begin(async (sql) => {
-      const { text, isVoid, isVolatile } = await callStatement(sql, name, names)
-      if (!isVolatile) await sql.unsafe('set transaction read only')
-      await become(sql, claims)
-      const rows = await sql.unsafe<{ body: string }[]>(text, names.length > 0 ? [body] : [])
+    return transaction(this.#pool, async (ask) => {
+      const { text, isVoid, isVolatile } = await callStatement(ask, name, names)
+      if (!isVolatile) await ask('set transaction read only')
+      await become(ask, claims)
+      const rows = await ask<{ body: string }>(text, names.length > 0 ? [body] : [])
       return isVoid ? { status: 204, body: '' } : { status: 200, body: rows[0]?.body ?? 'null' }
-    })) as Answer
+    })
   }
 
   async #table(
@@ -117,28 +122,28 @@ export class PostgrestServer {
     // One row or many: Postgres reads both as a list.
     const list = body === '' || body.trimStart().startsWith('[') ? body : `[${body}]`
     if (list !== '') parsed(list)
-    return (await this.#sql.begin(async (sql) => {
-      const [found] = await sql.unsafe('select to_regclass($1) as name', [
+    return transaction(this.#pool, async (ask) => {
+      const [found] = await ask<{ name: string | null }>('select to_regclass($1) as name', [
         `public."${table.replaceAll('"', '""')}"`,
       ])
-      if (!found?.['name']) {
+      if (!found?.name) {
         const message = `Could not find the table 'public.${table}' in the schema cache`
         throw new Refusal(404, 'PGRST205', message)
       }
       const { text, usesBody } = tableStatement({ method, table, query, body: list, returns })
-      if (method === 'GET') await sql.unsafe('set transaction read only')
-      await become(sql, claims)
-      const [row] = await sql.unsafe<{ body: string }[]>(text, usesBody ? [list] : [])
+      if (method === 'GET') await ask('set transaction read only')
+      await become(ask, claims)
+      const [row] = await ask<{ body: string }>(text, usesBody ? [list] : [])
       if (method === 'GET') return { status: 200, body: row!.body }
       const status = method === 'POST' ? 201 : returns ? 200 : 204
       return { status, body: returns ? row!.body : '' }
-    })) as Answer
+    })
   }
 }
 
 /** Takes the role and the claims for the rest of the transaction. */
-async function become(sql: TransactionSql, claims: Claims): Promise<void> {
-  await sql.unsafe(
+async function become(ask: Ask, claims: Claims): Promise<void> {
+  await ask(
     `select set_config('search_path', 'public, extensions', true), set_config('role', $1, true),
       set_config('request.jwt.claims', $2, true)`,
     [claims.role, JSON.stringify(claims)],

@@ -12,11 +12,14 @@ import {
   DEFAULT_HEARTBEAT_MS,
   DEFAULT_PILE_UP,
 } from '../../server/protocol.ts'
+import { withoutPostgres } from '../databases/postgres.ts'
 import { noChromium } from '../e2e/chromium.ts'
 import { DocPage } from './blocks.ts'
 import { answers, becomes, happened, isKept, openPage, SHOWN } from './page.ts'
+import { lacking, noPython } from './needs.ts'
 import { commandsOf, freePort, linkedProject, root } from './project.ts'
 import { setScene } from './scene.ts'
+import { onSupabase } from './seed-supabase.ts'
 import { framesOf, readNow, type Received } from './wire.ts'
 
 const page = DocPage.read('docs/from-the-seed.md')
@@ -187,7 +190,10 @@ describe('docs/from-the-seed.md', { concurrency: 1 }, () => {
     assert.ok(ms >= 3 * 45, `${ms} ms for three events`)
   })
 
-  it('has no block that no test runs', { skip: noChromium }, () => {
+  onSupabase(page, scene)
+
+  const missing = noChromium || lacking(withoutPostgres(), noPython())
+  it('has no block that no test runs', { skip: missing }, () => {
     assert.deepEqual(page.unclaimed, [])
   })
 })

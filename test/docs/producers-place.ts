@@ -43,37 +43,52 @@ export class Places {
   /** `modules`: each place's `loomi.py`. */
   static async make(project: Project, modules: Readonly<Record<PlaceName, string>>): Promise<Places> {
     const postgres = await startPostgres()
-    const rig = await SupabaseRig.start({ postgres })
-    const url = await newDatabase(postgres)
-    project.write('app.ts', APP)
-    const placeAt = async (
-      name: PlaceName,
-      store: string,
-      env: Readonly<Record<string, string>>,
-    ): Promise<Place> => {
-      const PORT = `${await freePort()}`
-      project.start('node app.ts', { ...env, PORT, STORE: store })
-      mkdirSync(project.path(name))
-      project.write(`${name}/loomi.py`, modules[name])
-      await answers(`http://localhost:${PORT}/none`)
-      return {
-        url: `http://localhost:${PORT}`,
-        env,
-        python(file, program) {
-          project.write(`${name}/${file}.py`, program)
-          return project.start(`${PYTHON} -B ${name}/${file}.py`, env)
-        },
-      }
+    try {
+      // Before there are Supabase's roles, which belong to the whole server: a plain one has none.
+      const url = await newDatabase(postgres)
+      const rig = await SupabaseRig.start({ postgres })
+      project.write('app.ts', APP)
+      return new Places(postgres, rig, {
+        supabase: await serve(project, 'supabase', 'supabase:', rig.env, modules),
+        postgres: await serve(project, 'postgres', url, { DATABASE_URL: url }, modules),
+      })
+    } catch (error) {
+      await postgres.remove()
+      throw error
     }
-    return new Places(postgres, rig, {
-      supabase: await placeAt('supabase', 'supabase:', rig.env),
-      postgres: await placeAt('postgres', url, { DATABASE_URL: url }),
-    })
+  }
+
+  /** Runs SQL in the plain database as its superuser. */
+  sql(sql: string): Promise<string> {
+    const database = new URL(this.byName.postgres.env['DATABASE_URL']!).pathname.slice(1)
+    return this.postgres.psql({ sql }, { database })
   }
 
   async remove(): Promise<void> {
     await this.rig.remove()
     await this.postgres.remove()
+  }
+}
+
+async function serve(
+  project: Project,
+  name: PlaceName,
+  store: string,
+  env: Readonly<Record<string, string>>,
+  modules: Readonly<Record<PlaceName, string>>,
+): Promise<Place> {
+  const PORT = `${await freePort()}`
+  project.start('node app.ts', { ...env, PORT, STORE: store })
+  mkdirSync(project.path(name))
+  project.write(`${name}/loomi.py`, modules[name])
+  await answers(`http://localhost:${PORT}/none`)
+  return {
+    url: `http://localhost:${PORT}`,
+    env,
+    python(file, program) {
+      project.write(`${name}/${file}.py`, program)
+      return project.start(`${PYTHON} -B ${name}/${file}.py`, env)
+    },
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Page } from 'puppeteer-core'
 import { withoutPostgres } from '../databases/postgres.ts'
 import { noChromium } from '../e2e/chromium.ts'
@@ -10,6 +11,7 @@ import { DocPage } from './blocks.ts'
 import { lacking, noPython } from './needs.ts'
 import { becomes, happened, isIn, openPage, SHOWN, until } from './page.ts'
 import { type Place, type PlaceName, Places } from './producers-place.ts'
+import { tables } from './producers-tables.ts'
 import { linkedProject } from './project.ts'
 import { setScene } from './scene.ts'
 import { readNow, type Received, textsOf } from './wire.ts'
@@ -109,11 +111,12 @@ describe('docs/producers.md', { concurrency: 1 }, () => {
 print(append('s-42', 'ada', {'run_id': 'stopped', 'n': 1, 'event_type': 'thought', 'event_data': 'Hm'})['ok'])`
     assert.equal(await place.python('begin', begin).ends(), 'True\n')
     await scene.project.start(`psql "$DATABASE_URL" -c "${statement}"`, place.env).ends()
-    const more = AGENT.replaceAll('answer-1', 'stopped').replace('if not', 'print(answer); if not')
-    const said = await place
-      .python('stopped', more.replace('print(answer); if not', 'print(answer)\n    if not'))
-      .ends()
-    assert.equal(said, "{'ok': False, 'code': 'run_stopped', 'runId': 'stopped'}\n")
+    const more = AGENT.replaceAll('answer-1', 'stopped').replace(
+      '        break',
+      '        print(answer, n)\n        break',
+    )
+    const said = await place.python('stopped', more).ends()
+    assert.equal(said, "{'ok': False, 'code': 'run_stopped', 'runId': 'stopped'} 2\n")
   })
 
   for (const name of Object.keys(APPENDS) as PlaceName[])
@@ -122,19 +125,19 @@ print(append('s-42', 'ada', {'run_id': 'stopped', 'n': 1, 'event_type': 'thought
       { skip: MISSING[name] },
       async () => {
         const place = places.byName[name]
-        const away = `import json, sys
+        const away = `import json, os, time
 from loomi import append, append_again
 def event(n): return {'run_id': 'away', 'n': n, 'event_type': 'message', 'event_data_json': json.dumps(f'{n}.')}
 append('s-away', 'ada', event(1))
 print('one', flush=True)
-while not __import__('os').path.exists('${name}/away'): __import__('time').sleep(0.02)
+while not os.path.exists('${name}/away'): time.sleep(0.02)
 print(len(append_again('s-away', 'ada', event(1), event(2))['added']), flush=True)`
         const program = place.python('away', away)
         await program.prints(/one/)
         if (name === 'supabase') await places.rig.stopServer()
-        else await places.postgres.stop('kill')
+        else await places.postgres.stop()
         scene.project.write(`${name}/away`, '')
-        await new Promise((resolve) => setTimeout(resolve, 500))
+        await delay(500) // long enough for a try in vain
         if (name === 'supabase') await places.rig.startServer()
         else await places.postgres.start()
         await program.prints(/one\n1\n/)
@@ -157,15 +160,16 @@ append('s-text', 'ada', {'event_type': 'message', 'event_data_json': json.dumps(
     )
 
   it('ends an answer whose lease has lapsed as interrupted', { skip: lacking(noDatabase) }, async () => {
-    const { server } = { server: places.postgres }
+    const place = places.byName.postgres
     const event = `{"event_type": "thought", "event_data": "Hm"}`
-    const database = new URL(places.byName.postgres.env['DATABASE_URL']!).pathname.slice(1)
-    await server.psql({ sql: `select loomi_append('s-lease', 'ada', '${event}', 100)` }, { database })
+    await places.sql(`select loomi_append('s-lease', 'ada', '${event}', 100)`)
     await until(async () => {
-      const last = (await eventsIn(places.byName.postgres, 's-lease')).at(-1)
+      const last = (await eventsIn(place, 's-lease')).at(-1)
       return last?.type === 'event' && last.content_type === 'interrupted'
     }, 'the interruption')
   })
+
+  describe('its tables', () => tables(page, () => places))
 
   const missing = lacking(noDatabase, noChromium)
   it('has no block that no test runs', { skip: missing }, () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { LoomiError, type LoomiErrorCode } from '../../server/errors.ts'
 import type { Store } from '../../server/store.ts'
+import { postgresError } from '../../server/stores/postgres-errors.ts'
 import { openPostgres } from '../../server/stores/postgres.ts'
 import { sortSqlState } from '../../server/stores/sql-errors.ts'
 import { emptyDatabase, newDatabase } from '../databases/postgres-log.ts'
@@ -71,6 +72,12 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
       'store_misconfigured',
       /createdb/,
     ],
+    [
+      'encryption that the server has none of',
+      () => `${url}?sslmode=require`,
+      'store_misconfigured',
+      /not support SSL.*sslmode.*disable/,
+    ],
     ['what is no URL', () => 'postgres://app:own@:x/', 'bad_option', /percent-encoded/],
   ]
   for (const [what, at, code, message] of cases)
@@ -129,7 +136,7 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
     })
 
     it('is to be tried again when a statement takes too long', async () => {
-      const impatient = await openPostgres(`${url}?statement_timeout=200`)
+      const impatient = await openPostgres(`${url}?statement_timeout=500`)
       const locked = server.psql(
         { sql: `begin; select loomi_lock('s-42'); select pg_sleep(1); commit` },
         { database: name },
@@ -142,6 +149,11 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
       assert.ok((await impatient.append(REF, [newEvent(3)])).ok)
       await impatient.close()
     })
+  })
+
+  it('is told apart from what is wrong with the way to it', () => {
+    const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
+    assert.equal(postgresError(broken, name).code, 'store_unavailable')
   })
 
   it('is sorted by Postgres’s codes', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import postgres from 'postgres'
 import type { SessionRef, Store } from '../../server/store.ts'
+import { openPool, transaction } from '../databases/pool.ts'
 import { withoutPostgres } from '../databases/postgres.ts'
 import { PostgresRig } from './postgres-rig.ts'
 import { newEvents, rowsOf, until } from './support.ts'
@@ -60,6 +60,19 @@ describe('the SQL functions', { skip: withoutPostgres() }, () => {
       )
     })
 
+    it('without numbers goes on after the numbered ones of its batch too', async () => {
+      const ref = rig.fresh()
+      const events = [null, 4, null, 4, null].map((n) => ({
+        event_type: 'x',
+        event_data: n,
+        ...(n && { n }),
+      }))
+      await append(ref, JSON.stringify(events))
+      const ns = (await rowsOf(await rig.open(), ref)).map(({ n }) => n)
+      assert.deepEqual([ns[0], ns[1], ns.length], [1, 4, 4])
+      assert.ok(ns.every((n, at) => at === 0 || n > ns[at - 1]!))
+    })
+
     it('keeps what Postgres can’t decode: U+0000 and halves of surrogate pairs', async () => {
       const ref = rig.fresh()
       const text =
@@ -83,7 +96,10 @@ describe('the SQL functions', { skip: withoutPostgres() }, () => {
       await assert.rejects(append(ref, '[{"event_type": "a", "event_data": 1}, {"event_type": "b"}]'), /null/)
       const large = JSON.stringify('x'.repeat(1 << 20))
       await assert.rejects(
-        rig.sql`select loomi_append(${ref.sessionId}, 'ada', ${rig.sql.json({ event_type: 'a', event_data: large })}::json)`,
+        rig.pool.query(`select loomi_append($1, 'ada', $2)`, [
+          ref.sessionId,
+          { event_type: 'a', event_data: large },
+        ]),
         /bytes_check|invalid|cannot/,
       )
       assert.deepEqual(await rowsOf(await rig.open(), ref), [])
@@ -94,7 +110,7 @@ describe('the SQL functions', { skip: withoutPostgres() }, () => {
     it('are in one order for everybody: whoever reads a row can read all before it', async () => {
       const refs = [rig.fresh(), rig.fresh(), rig.fresh()]
       const store = await rig.open()
-      const pool = postgres(rig.url, { max: 16, fetch_types: false })
+      const pool = openPool(rig.url, 16)
       let isDone = false
       const reader = (async () => {
         const highest = refs.map(() => 0)
@@ -113,11 +129,11 @@ describe('the SQL functions', { skip: withoutPostgres() }, () => {
       await Promise.all(
         Array.from({ length: 16 }, async (_, writer) => {
           for (let n = 1; n <= 8; n++)
-            await pool.begin(async (tx) => {
+            await transaction(pool, async (ask) => {
               const { sessionId } = refs[(writer + n) % refs.length]!
               const event = { event_type: 'x', event_data: n, run_id: `w-${writer}`, n }
-              await tx`select loomi_append(${sessionId}, 'ada', ${tx.json(event)}::json)`
-              await tx`select pg_sleep(${(writer % 4) / 1000})`
+              await ask(`select loomi_append($1, 'ada', $2)`, [sessionId, event])
+              await ask(`select pg_sleep($1)`, [(writer % 4) / 1000])
             })
         }),
       )

@@ -4,6 +4,7 @@ import { LoomiError } from '../../server/errors.ts'
 import type { AppendResult, SessionRef, Store } from '../../server/store.ts'
 import { withoutPostgres } from '../databases/postgres.ts'
 import { startRelay } from '../databases/relay.ts'
+import { startLoad } from './postgres-load.ts'
 import { nextOf, PostgresRig } from './postgres-rig.ts'
 import { newEvent, newEvents, REF, rowsOf, until } from './support.ts'
 
@@ -66,6 +67,32 @@ describe('an outage of a Postgres', { skip: withoutPostgres() }, () => {
       await other.append(more, [newEvent(await nextOf(other, more))])
       return told.includes(more.sessionId)
     }, 'a wake-up after the restart')
+  })
+
+  it('by kill -9 under load, 20 times, ends no process; a second after the return all is well again', async (t) => {
+    const load = startLoad(rig.url)
+    t.after(() => load.kill())
+    for (let round = 1; round <= 20; round++) {
+      const before = await load.state()
+      await until(async () => (await load.state()).answered > before.answered + 100, 'the load')
+      await rig.server.stop('kill')
+      await rig.server.start()
+      const { answered } = await load.state()
+      const word = `round-${round}`
+      await until(
+        async () => {
+          await rig.pool.query('select pg_notify($1, $2)', ['loomi', `["${word}"]`]).catch(() => undefined)
+          const state = await load.state()
+          return state.answered > answered && state.heard.includes(word)
+        },
+        `calls are answered and wake-ups heard after kill ${round}`,
+        1000,
+      )
+    }
+    const { unavailable, others, open } = await load.stop()
+    assert.deepEqual({ others, open }, { others: [], open: 0 })
+    assert.ok(unavailable >= 20, `${unavailable} calls were rejected`)
+    assert.equal(await load.ended, 0)
   })
 })
 

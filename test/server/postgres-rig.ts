@@ -1,7 +1,8 @@
 /** What the tests of the Postgres store share: a server, a database with the log, and stores on it. */
-import postgres, { type Sql } from 'postgres'
+import type { Pool } from 'pg'
 import type { SessionRef, Store } from '../../server/store.ts'
 import { openPostgres, type PostgresOptions } from '../../server/stores/postgres.ts'
+import { openPool } from '../databases/pool.ts'
 import { newDatabase } from '../databases/postgres-log.ts'
 import { type PostgresServer, startPostgres } from '../databases/postgres.ts'
 import { until } from './support.ts'
@@ -10,15 +11,15 @@ import { until } from './support.ts'
 export class PostgresRig {
   readonly server: PostgresServer
   readonly url: string
-  /** A client of its own. */
-  readonly sql: Sql
+  /** Past all stores. */
+  readonly pool: Pool
   readonly #stores: Store[] = []
   #sessions = 0
 
   private constructor(server: PostgresServer, url: string) {
     this.server = server
     this.url = url
-    this.sql = postgres(url, { onnotice: () => undefined, fetch_types: false })
+    this.pool = openPool(url)
   }
 
   static async start(options: Parameters<typeof startPostgres>[0] = {}): Promise<PostgresRig> {
@@ -48,10 +49,10 @@ export class PostgresRig {
     const told: (string | null)[] = []
     store.watch((ids) => told.push(...(ids ?? [null])))
     await until(async () => {
-      await this.sql`select pg_notify('loomi', '["heard"]')`
+      await this.pool.query(`select pg_notify('loomi', '["heard"]')`)
       return told.includes('heard')
     }, 'the store to listen')
-    await this.sql`select pg_notify('loomi', '["last"]')`
+    await this.pool.query(`select pg_notify('loomi', '["last"]')`)
     await until(() => told.includes('last'), 'all that was told before')
     told.length = 0
     return told
@@ -59,7 +60,7 @@ export class PostgresRig {
 
   async remove(): Promise<void> {
     for (const store of this.#stores) await store.close()
-    await this.sql.end()
+    await this.pool.end()
     await this.server.remove()
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import postgres from 'postgres'
+import { Client } from 'pg'
 import { withoutPostgres } from '../databases/postgres.ts'
 import { startRelay } from '../databases/relay.ts'
 import { nextOf, PostgresRig } from './postgres-rig.ts'
@@ -23,8 +23,10 @@ describe('the wake-ups of the Postgres store', { skip: withoutPostgres() }, () =
     const [store, other] = [await rig.open(), await rig.open()]
     const [own, told] = [await rig.watched(store), await rig.watched(other)]
     const payloads: string[] = []
-    const ear = postgres(rig.url, { max: 1 })
-    await ear.listen('loomi', (payload) => payloads.push(payload))
+    const ear = new Client(rig.url)
+    ear.on('notification', ({ payload = '' }) => payloads.push(payload))
+    await ear.connect()
+    await ear.query('listen loomi')
     const refs = Array.from({ length: 40 }, (_, i) => ({
       sessionId: `${i} ${'ä'.repeat(120)}`,
       userId: 'ada',
@@ -61,7 +63,7 @@ describe('the wake-ups of the Postgres store', { skip: withoutPostgres() }, () =
     const clock = new FakeClock()
     const store = await rig.open({ clock }, rig.urlAt(relay.port))
     const told = await rig.watched(store)
-    assert.equal(relay.cut('listen "loomi"'), 1)
+    assert.equal(relay.cut('listen loomi'), 1)
     const other = await rig.open()
     const ref = rig.fresh()
     told.length = 0

@@ -21,10 +21,10 @@ export const SELECT: Readonly<Record<string, Cells>> = {
   loomi_former_owners: SERVER_ONLY,
   loomi_migrations: SERVER_ONLY,
 }
-/** What everybody may do who changes a table, or calls a function, unless the function is in `NOBODY`. */
+/** Who may change a table or call a function, unless it is one of those that not even the server may. */
 export const WRITE: Cells = ['denied', 'denied', 'denied', 'done']
 export const NOBODY: Cells = ['denied', 'denied', 'denied', 'denied']
-export const NOT_EVEN_THE_SERVER = new Set(['loomi_schedule_cleanup'])
+export const NOT_EVEN_THE_SERVER = new Set(['loomi_migrations', 'loomi_schedule_cleanup'])
 
 /** A new row of each table, and the column that finds it again. */
 export const ROWS: Readonly<Record<string, { row: (id: string) => Record<string, unknown>; key: string }>> = {

@@ -61,6 +61,19 @@ export const logContract: Contract = (name, { shared }, open) => {
         assert.deepEqual(rows.map(keyOf), ['run-1/1', 'run-1/2', 'run-1/3', 'run-2/1', 'run-2/2'])
       })
 
+      it('tells the key of the row that the added ones follow', async () => {
+        const [ref, early] = [fresh(), fresh()]
+        assert.equal((await append(early, [])).before, '')
+        assert.equal((await append(early, [newEvent(1)])).before, '')
+        assert.equal((await append(ref, newEvents(1, 3))).before, '')
+        const end = newEvent(3, { i: 1, event_type: 'run_end', content_type: 'complete' })
+        assert.equal((await append(ref, [newEvent(3), end])).before, 'run-1/3')
+        assert.equal((await append(ref, newEvents(1, 2, { run_id: 'run-2' }))).before, 'run-1/3.1')
+        assert.equal((await append(ref, [newEvent(2, { run_id: 'run-2' })])).before, '')
+        await store.prune({ maxEventsPerSession: 1 }, 100)
+        assert.equal((await append(ref, [newEvent(3, { run_id: 'run-2' })])).before, 'run-2/2')
+      })
+
       it('numbers each session for itself', async () => {
         const [one, two] = [fresh(), fresh()]
         await append(one, newEvents(1, 2))
@@ -227,6 +240,26 @@ export const logContract: Contract = (name, { shared }, open) => {
         assert.deepEqual(await store.runHigh(ref, 'run-1'), { n: 5, i: 0 })
       })
 
+      it('drops within a batch too what does not come after the highest place of its run', async () => {
+        const ref = fresh()
+        const other = { run_id: 'run-2' }
+        const batch = [
+          newEvent(1),
+          newEvent(1),
+          newEvent(2, other),
+          newEvent(3),
+          newEvent(1, other),
+          newEvent(2),
+        ]
+        const { added, head } = await append(ref, [...batch, newEvent(3, { i: 1, first_i: 1 }), newEvent(4)])
+        const keys = ['run-1/1', 'run-2/2', 'run-1/3', 'run-1/3.1', 'run-1/4']
+        assert.deepEqual(added.map(keyOf), keys)
+        assert.deepEqual([head.head, head.headKey], [5, 'run-1/4'])
+        assert.deepEqual(await keysOf(ref), keys)
+        assert.deepEqual(await store.runHigh(ref, 'run-1'), { n: 4, i: 0 })
+        assert.deepEqual((await append(ref, [newEvent(5), newEvent(5)])).added.map(keyOf), ['run-1/5'])
+      })
+
       it('counts a run of the same name in another session for itself', async () => {
         const [one, two] = [fresh(), fresh()]
         await append(one, newEvents(1, 3))
@@ -360,7 +393,13 @@ export const logContract: Contract = (name, { shared }, open) => {
         const ref = fresh()
         const events = [newEvent(1), newEvent(2, { event_type: 'session_complete' })]
         const { head } = await append(ref, events)
-        assert.deepEqual(await append(ref, events), { ok: true, head, userId: ref.userId, added: [] })
+        assert.deepEqual(await append(ref, events), {
+          ok: true,
+          head,
+          userId: ref.userId,
+          added: [],
+          before: '',
+        })
       })
     })
 

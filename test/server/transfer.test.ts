@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
+import type { Session } from '../../server/session.ts'
 import { type Store, keyOf } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import {
@@ -18,6 +19,13 @@ import {
 
 const BOB = { ...REF, userId: 'bob' }
 const TO = { user: 'bob', query: 'after=0' }
+
+async function textsOf(session: Session, after?: string): Promise<unknown[]> {
+  const texts = []
+  for await (const { event_data } of session.read(after === undefined ? {} : { after }))
+    texts.push(event_data)
+  return texts
+}
 
 describe('a session that is given to another user', () => {
   it('is shown to that one, and its former owner’s page is told that it is gone, and finds nothing', async () => {
@@ -53,10 +61,65 @@ describe('a session that is given to another user', () => {
     await session.end()
     assert.deepEqual(dataOf(await page.take(2)), [' two', { status: 'complete' }])
     assert.deepEqual((await rowsOf(store, BOB)).map(keyOf), ['r/1', 'r/2', 'r/2.1'])
-    const read = []
-    for await (const { cursor } of session.read()) read.push(cursor)
-    assert.equal(read.at(-1), await session.cursor())
     await page.cancel()
+  })
+
+  it('is read by the new owner’s handles only, whatever the former owner’s go on to emit', async () => {
+    const { loomi, clock } = makeWorld()
+    const session = loomi.session({ ...REF, runId: 'r' })
+    session.message('one')
+    await settle()
+    const cursor = await session.cursor()
+    await loomi.transfer(REF.sessionId, 'ada', 'bob')
+    loomi.session(BOB).message('secret')
+    session.message('two')
+    await clock.advance(100)
+    for (const handle of [session, loomi.session(REF)]) {
+      assert.deepEqual(await textsOf(handle), [])
+      assert.equal(await handle.cursor(), '0')
+      await assert.rejects(handle.read({ after: cursor }).next(), { code: 'bad_request' })
+    }
+    const owners = loomi.session(BOB)
+    assert.deepEqual(await textsOf(owners), ['one', 'secret', 'two'])
+    assert.deepEqual(await textsOf(owners, cursor), ['secret', 'two'])
+  })
+
+  it('has one order, also of what the new owner’s handle of before emits: nothing is behind the end', async () => {
+    const { loomi, clock } = makeWorld()
+    const session = loomi.session(REF)
+    const theirs = loomi.session(BOB)
+    session.message('one', { part: 'm' })
+    await settle()
+    await loomi.transfer(REF.sessionId, 'ada', 'bob')
+    session.message('two', { part: 'm' })
+    session.message('three', { part: 'm' })
+    theirs.user('four')
+    await Promise.all([theirs.close(), clock.advance(100)])
+    const texts = (await textsOf(theirs)).filter((text) => typeof text === 'string')
+    assert.deepEqual(texts, ['one', 'twothree', 'four'])
+    assert.equal(session.refused, null)
+  })
+
+  it('is not refused any more to who has it now', async () => {
+    const { loomi, store, clock, reports } = makeWorld()
+    loomi.session(REF).message('one')
+    const theirs = loomi.session(BOB)
+    const refused = (): unknown => theirs.refused?.code ?? null
+    await settle()
+    theirs.message('too early')
+    await settle()
+    assert.equal(refused(), 'not_owner')
+    await loomi.transfer(REF.sessionId, 'ada', 'bob')
+    theirs.message('two')
+    await clock.advance(100)
+    assert.equal(refused(), null)
+    assert.deepEqual(await textsOf(theirs), ['one', 'two'])
+    await store.transferSession(REF.sessionId, 'bob', 'carl')
+    await store.deleteSessions({ userId: 'bob' })
+    theirs.message('too late')
+    await clock.advance(100)
+    assert.equal(refused(), 'not_owner')
+    assert.equal(reports.length, 2)
   })
 
   it('stores first what was emitted before, even if that makes the session', async () => {
@@ -150,6 +213,31 @@ describe('a session that is given to another user', () => {
     await loomi.transfer(REF.sessionId, 'ada', 'bob')
     assert.equal((await loomi.presence(BOB))?.displayed, frames[2]!.id)
     assert.equal(await loomi.presence(REF), null)
+    await page.cancel()
+  })
+
+  it('takes along what was displayed and the store does not know yet', async () => {
+    const memory = openSqlite(':memory:')
+    let isDown = true
+    const store = storeWith(memory, {
+      savePresence: async (rows) => {
+        if (isDown) throw new LoomiError('store_unavailable', 'Down.')
+        return memory.savePresence(rows)
+      },
+      transferSession: (...asked) => {
+        isDown = false
+        return memory.transferSession(...asked)
+      },
+    })
+    const { loomi } = makeWorld({ store })
+    await store.append(REF, newEvents(1, 3))
+    const page = await openStream(loomi, { query: 'after=0' })
+    const frames = await page.through('replay_complete')
+    await beat(loomi, { last_event_id: frames[2]!.id! })
+    await beat(loomi, { user_id: 'bob' })
+    await loomi.transfer(REF.sessionId, 'ada', 'bob')
+    assert.equal((await loomi.presence(BOB))?.displayed, frames[2]!.id)
+    assert.equal(await memory.loadPresence(REF), null)
     await page.cancel()
   })
 

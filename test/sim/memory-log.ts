@@ -18,6 +18,7 @@ import {
   type SessionRef,
   type StoredEvent,
 } from '../../server/store.ts'
+import { rising } from '../../server/stores/batch.ts'
 import { bySession, endOf, headOf, mergePresence, statusAfter } from './memory-rows.ts'
 import { MemoryRuns, type RunState } from './memory-runs.ts'
 
@@ -79,8 +80,9 @@ export class MemoryLog {
       if (comesAfter(event, high) && comesAfter(event, first) && !comesAfter(first, high))
         return { ok: false, code: 'overlap', runId: event.run_id, high }
     }
-    const fresh = events.filter((event) => comesAfter(event, placeOf(event)))
-    if (session && fresh.length === 0) return { ok: true, head: headOf(session), userId, added: [] }
+    const fresh = rising(events, placeOf)
+    if (session && fresh.length === 0)
+      return { ok: true, head: headOf(session), userId, added: [], before: '' }
     if (session && session.closedSeq !== null) return { ok: false, code: 'session_closed' }
     const stopped = fresh.find(({ run_id }) => runs.get(run_id)!.status === 'stopped')
     if (stopped) return { ok: false, code: 'run_stopped', runId: stopped.run_id }
@@ -89,8 +91,7 @@ export class MemoryLog {
     const added = fresh.map(({ first_n: _, first_i: __, ...event }): StoredEvent => {
       const row = { seq: ++head, ...event }
       const run = runs.get(row.run_id)!
-      const place = comesAfter(row, run.place) ? { n: row.n, i: row.i } : run.place
-      runs.set(row.run_id, { ...run, place, status: statusAfter(row, run.status) })
+      runs.set(row.run_id, { ...run, place: { n: row.n, i: row.i }, status: statusAfter(row, run.status) })
       return row
     })
     const next = this.#commit(ref, added)
@@ -98,7 +99,7 @@ export class MemoryLog {
       const leaseUntil = leaseMs === null ? run.leaseUntil : this.#deps.now() + leaseMs
       this.runs.put({ ...run, leaseUntil: run.status === 'open' ? leaseUntil : null })
     }
-    return { ok: true, head: headOf(next), userId, added }
+    return { ok: true, head: headOf(next), userId, added, before: session?.headKey ?? '' }
   }
 
   read(ref: SessionRef, after: number, limit: number): LogPage {

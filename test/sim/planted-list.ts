@@ -61,7 +61,7 @@ export const PLANTED: readonly Planted[] = [
   bug('end no run whose lease has lapsed', 51, 'server/runs.ts', '{ lapsed: true }', '{ runs: [] }'),
   bug(
     'lose a wake-up that comes while the log is read',
-    103,
+    31,
     'server/patience.ts',
     '      this.#hasNews = true\n',
     '',
@@ -88,7 +88,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'share a read that began before the wake-up',
-    103,
+    407,
     'server/log-entry.ts',
     '  entry.reads.clear()\n',
     '',
@@ -102,7 +102,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'skip the epoch check',
-    652,
+    1399,
     'server/opening.ts',
     "  if (parts.epoch !== head.epoch) return 'epoch'\n",
     '',
@@ -138,7 +138,7 @@ export const PLANTED: readonly Planted[] = [
   bug('merge across `seen`', 29, 'server/frames.ts', '!bounds.includes(left.seq)', 'bounds.length >= 0'),
   bug(
     'take the row at the position in once more (`<` for `<=`)',
-    38,
+    2647,
     'elements/client/frames.ts',
     "if (at.seq <= taken) return 'old'",
     "if (at.seq < taken) return 'old'",
@@ -217,7 +217,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'show the newest first',
-    1,
+    2,
     'elements/client/pacer.ts',
     'ready.push(received)',
     'ready.unshift(received)',
@@ -236,7 +236,7 @@ export const PLANTED: readonly Planted[] = [
   },
   {
     name: 'an old connection delivers after its replacement',
-    seed: 19,
+    seed: 241,
     edits: [
       {
         file: 'elements/client/attempt.ts',

@@ -98,7 +98,10 @@ async function calm(stage: Stage, random: Random): Promise<void> {
   // What was asked for before, a deletion for one, is done before the last word is said.
   await world.run(3000)
   producers.begin(stage.servers[0]!)
-  await world.run(RECOVERY_MS, () => producers.isQuiet && producers.open().length === 0 && allThere(stage))
+  await world.run(
+    RECOVERY_MS,
+    () => producers.isQuiet && producers.open().length === 0 && allThere(stage) && allSettled(stage),
+  )
   if (!producers.isQuiet) stage.book.problem('late', 'An answer was not stored in time.')
   for (const page of pages.filter(isOwners))
     page.check.finish(page.client.snapshot, producers.open().length > 0)
@@ -186,6 +189,11 @@ function isOwners({ kind }: Stage['pages'][number]): boolean {
 
 function allThere(stage: Stage): boolean {
   return stage.pages.every((page) => !isOwners(page) || isThere(stage, page))
+}
+
+/** A following tab hears from the leader what is withdrawn, and that may have been away. */
+function allSettled({ pages }: Stage): boolean {
+  return pages.every((page) => !isOwners(page) || page.check.isSettled())
 }
 
 function isThere({ chronicle }: Stage, { client }: Stage['pages'][number]): boolean {

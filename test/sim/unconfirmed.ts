@@ -3,7 +3,7 @@ import type { Shown } from '../../elements/client/index.ts'
 import { comesAfter, NOWHERE, type RunPlace, type StoredEvent } from '../../server/store.ts'
 
 /** One event that was shown before it was stored. */
-interface Shaky {
+export interface Shaky {
   readonly runId: string
   readonly place: RunPlace
   readonly text: string

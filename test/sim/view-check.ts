@@ -4,6 +4,7 @@ import type { Item, Notice, Shown, Snapshot } from '../../elements/client/index.
 import { Bubbles } from './bubbles.ts'
 import type { Chronicle, Written } from './chronicle.ts'
 import type { Book } from './problems.ts'
+import { compareText } from './text-check.ts'
 import { Unconfirmed } from './unconfirmed.ts'
 
 /** What is known of a view before it shows anything. */
@@ -114,10 +115,15 @@ export class ViewCheck {
     this.#chronicle.displayed.set(epoch, Math.max(seq, this.#chronicle.displayed.get(epoch) ?? 0))
   }
 
+  /** For a view that is at the log's end: whether all that it shows is stored. */
+  isSettled(): boolean {
+    this.#passTo(this.#newest?.seq ?? 0)
+    return this.#unconfirmed.sure === 0
+  }
+
   /** Faults have stopped and time has run on: the view must be the log now. */
   finish(snapshot: Snapshot, hasOpenRun: boolean): void {
-    const { head } = this.#chronicle
-    const newest = head?.row.event_type === 'session_complete' ? head.before : head
+    const newest = this.#newest
     this.#passTo(newest?.seq ?? 0)
     const at = this.#goneTo ?? this.last?.seq ?? 0
     const isWhole = this.#goneTo === null ? this.last?.cursor === newest?.cursor : at === newest?.seq
@@ -186,20 +192,15 @@ export class ViewCheck {
 
   #checkText(rows: readonly Written[], shown: string | null): void {
     const known = rows.map(({ row }) => this.#unconfirmed.take(row)).flat()
-    const text = rows.map((one) => one.text).join('')
-    const last = rows.at(-1)!
-    const isOnePart = rows.every(
-      ({ row }) => row.part_id === last.row.part_id && (rows.length === 1 || row.part_id),
-    )
-    if (known.length === 0 && text === shown && isOnePart) return
-    // What several processes feed at once, each joins in its own way: only the outcome can be held to the log.
-    if (known.length > 0 && rows.some(({ row }) => this.#chronicle.refed.has(row.run_id))) return
-    const before = known.map((one) => one.text).join('')
-    const isThere = sorted(text) === sorted(before + (shown ?? ''))
-    if (known.length > 0 && (isThere || known.some(({ isSure }) => !isSure))) return
-    const said = shown === null ? 'says nothing' : `shows "${shown}"`
-    const kind = rows.length > 1 || shown === null ? 'lost' : 'untrue'
-    this.#problem(kind, `${said} at ${last.seq}, not "${text}"${before && ` of which "${before}" was shown`}`)
+    const isRefed = rows.some(({ row }) => this.#chronicle.refed.has(row.run_id))
+    const wrong = compareText({ rows, known, shown, isRefed })
+    if (wrong) this.#problem(wrong.kind, wrong.text)
+  }
+
+  /** The newest row that views show. */
+  get #newest(): Written | null {
+    const { head } = this.#chronicle
+    return head?.row.event_type === 'session_complete' ? head.before : head
   }
 
   /** The log is not the one of when the view was opened. */
@@ -257,8 +258,4 @@ export class ViewCheck {
   #problem(kind: Parameters<Book['problem']>[0], text: string): void {
     this.#book.problem(kind, `${this.#start.name} ${text}`)
   }
-}
-
-function sorted(text: string): string {
-  return text.split('').toSorted().join('')
 }

@@ -99,15 +99,11 @@ export class World {
     owner.held ??= []
   }
 
-  /** What fell due meanwhile happens now, in order. */
+  /** What fell due meanwhile happens now, in order, and before all that falls due from now on. */
   thaw(owner: Owner): void {
     const held = owner.held ?? []
     owner.held = null
-    for (const { fn, isTimer, state } of held) {
-      if (state === 'over') continue
-      if (isTimer) owner.timers--
-      this.#push(0, fn, owner, false)
-    }
+    for (const entry of held) this.#insert(entry)
   }
 
   /**
@@ -149,8 +145,14 @@ export class World {
   }
 
   #push(ms: number, fn: () => void, owner: Owner, isTimer: boolean): Entry {
-    const at = this.now + Math.max(0, ms)
+    // Whole milliseconds: two sums that mean the same moment must not differ by a rounding error.
+    const at = Math.ceil(this.now + Math.max(0, ms))
     const entry: Entry = { at, order: this.#order++, fn, owner, isTimer, state: 'set' }
+    this.#insert(entry)
+    return entry
+  }
+
+  #insert(entry: Entry): void {
     const heap = this.#heap
     let place = heap.push(entry) - 1
     while (place > 0) {
@@ -160,7 +162,6 @@ export class World {
       place = parent
     }
     heap[place] = entry
-    return entry
   }
 
   #pop(): void {

@@ -20,18 +20,26 @@ export class Nginx {
   readonly #port: number
   readonly #child: ChildProcess
 
-  private constructor(upstream: string, port: number, location: string) {
+  private constructor(upstream: string, port: number, http: string) {
     this.#upstream = upstream
     this.#port = port
-    this.#configure(location)
+    this.#configure(http)
     const args = ['-c', this.#folder.path('nginx.conf'), '-e', this.#folder.path('error.log')]
     this.#child = spawn('nginx', args, { env: { ...process.env, PATH }, stdio: 'inherit' })
   }
 
   /** Starts one in front of `http://host:port`; `location` is what its `location` says beside `proxy_pass`. */
   static async start(upstream: string, location: string): Promise<Nginx> {
-    const nginx = new Nginx(upstream, await freePort(), location)
-    await until(() => answers(nginx.#port), 'nginx')
+    const port = await freePort()
+    const nginx = new Nginx(upstream, port, serverOf(upstream, port, location))
+    await until(() => answers(port), 'nginx')
+    return nginx
+  }
+
+  /** Starts one with what `http { … }` says beside the tests' own paths; it must listen on `port`. */
+  static async startWith(http: string, port: number): Promise<Nginx> {
+    const nginx = new Nginx('', port, http)
+    await until(() => answers(port), 'nginx')
     return nginx
   }
 
@@ -41,7 +49,7 @@ export class Nginx {
 
   /** Takes another configuration, as after `nginx -s reload`. */
   reload(location: string): void {
-    this.#configure(location)
+    this.#configure(serverOf(this.#upstream, this.#port, location))
     this.#child.kill('SIGHUP')
   }
 
@@ -52,7 +60,7 @@ export class Nginx {
     this.#folder.remove()
   }
 
-  #configure(location: string): void {
+  #configure(http: string): void {
     const { path } = this.#folder
     const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
       (name) => `${name}_temp_path ${path(name)};`,
@@ -67,20 +75,25 @@ events { worker_connections 256; }
 http {
   access_log off;
   ${temp.join('\n  ')}
-  server {
-    listen 127.0.0.1:${this.#port};
-    location / {
-      proxy_pass ${this.#upstream};
-      ${location}
-    }
-  }
+  ${http}
 }
 `,
     )
   }
 }
 
-function freePort(): Promise<number> {
+function serverOf(upstream: string, port: number, location: string): string {
+  return `server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass ${upstream};
+      ${location}
+    }
+  }`
+}
+
+/** A port that is free now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as AddressInfo

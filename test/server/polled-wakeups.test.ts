@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import type { SessionHead, SessionRef } from '../../server/store.ts'
-import { Wakeups } from '../../server/stores/supabase-wakeups.ts'
+import { Wakeups } from '../../server/stores/polled-wakeups.ts'
 import { FakeClock, REF } from './support.ts'
 
 /** A log that asks for its heads at every hint, as the real one does. */
@@ -38,7 +38,7 @@ class Asker {
 
 const headAt = (head: number): SessionHead => ({ epoch: 'e1', head, headKey: `r/${head}`, closedSeq: null })
 
-describe('the wake-ups of the Supabase store', () => {
+describe('wake-ups by asking', () => {
   let asker: Asker
   beforeEach(() => (asker = new Asker()))
 
