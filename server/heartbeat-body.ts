@@ -67,7 +67,9 @@ async function readText(request: Request): Promise<string> {
   const decoder = new TextDecoder()
   const reader = request.body?.getReader()
   for (let size = 0; reader;) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      throw new LoomiError('bad_request', 'The heartbeat broke off. Send it again.', { cause })
+    })
     if (done) break
     size += value.length
     if (size > MAX_HEARTBEAT_BYTES) {

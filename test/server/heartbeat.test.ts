@@ -209,6 +209,14 @@ describe('POST /heartbeat', () => {
       await refused(await post(large, headers), 413, 'too_large')
     })
 
+    it('that breaks off is the sender’s affair, and nobody else hears of it', async () => {
+      const reports: unknown[] = []
+      world = makeWorld({ onEvent: (report) => reports.push(report) })
+      const body = new ReadableStream({ pull: (controller) => controller.error(new Error('aborted')) })
+      assert.match(await refused(await post(body), 400, 'bad_request'), /again/)
+      assert.deepEqual(reports, [])
+    })
+
     it('not at exactly 1 KiB, also in pieces that part a character', async () => {
       const bytes = new TextEncoder().encode(JSON.stringify({ ...BODY, user_id: 'ä🌱', padding: '' }))
       const whole = new TextEncoder().encode(
