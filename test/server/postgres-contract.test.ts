@@ -16,6 +16,14 @@ function subject(kind: Kind): () => Promise<ContractSubject> {
 
 if (!withoutPostgres()) {
   server = await startPostgres()
-  storeContract('a plain Postgres, as the owner of the tables', { shared: true }, subject('plain'))
-  storeContract('a Postgres with Supabase’s roles, as service_role', { shared: true }, subject('supabase'))
+  storeContract(
+    'a plain Postgres, as the owner of the tables',
+    { shared: true, hasOwnClock: true },
+    subject('plain'),
+  )
+  storeContract(
+    'a Postgres with Supabase’s roles, as service_role',
+    { shared: true, hasOwnClock: true },
+    subject('supabase'),
+  )
 }

@@ -20,4 +20,4 @@ const inFile = async (): Promise<ContractSubject> => {
 }
 
 storeContract('SQLite in memory', { shared: false }, inMemory)
-storeContract('SQLite in a file', { shared: true }, inFile)
+storeContract('SQLite in a file', { shared: true, hasOwnClock: true }, inFile)

@@ -17,10 +17,13 @@ export interface ContractSubject {
   readonly remove?: () => void | Promise<void>
 }
 
-/** One part. `shared`: other connections reach the same log, by `reopen`. Makes its own store with `open`. */
+/**
+ * One part. `shared`: other connections reach the same log, by `reopen`. `hasOwnClock`: there is no `advance`. Makes its own
+ * store with `open`.
+ */
 export type Contract = (
   name: string,
-  about: { readonly shared: boolean },
+  about: { readonly shared: boolean; readonly hasOwnClock?: boolean },
   open: () => Promise<ContractSubject>,
 ) => void
 

@@ -15,5 +15,5 @@ describe('Supabase, by supabase-js', { skip: withoutPostgres() }, () => {
     const reopen = (): ReturnType<typeof openSupabase> => openSupabase({ env })
     return { store: await reopen(), reopen, remove: () => rig.remove() }
   }
-  storeContract('supabase', { shared: true }, open)
+  storeContract('supabase', { shared: true, hasOwnClock: true }, open)
 })
