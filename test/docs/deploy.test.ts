@@ -95,8 +95,7 @@ describe('docs/deploy.md', { concurrency: 1 }, () => {
         const url = `http://localhost:${PORT}/`
         scene.project.start('node host.ts', { ...rig.env, PORT, LOOMI_SECRET: SECRET })
         await answers(url)
-        const speaker = new Speaker(createLoomi({ store: await openSupabase({ env: rig.env }) }), 's-42')
-        t.after(() => speaker.stop().finally(() => rig.remove()))
+        speaker = new Speaker(createLoomi({ store: await openSupabase({ env: rig.env }) }), 's-42')
         const tab = await openPage(scene.browser, url)
         while ((await cutStreamsOf(tab)) < 4) await goesOn(tab, speaker)
         await showsOnce(tab, await speaker.stop())
