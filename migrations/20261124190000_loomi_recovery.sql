@@ -808,7 +808,7 @@ $$
 declare
   _job bigint;
 begin
-  if to_regproc('cron.schedule') is null then
+  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
     raise exception 'pg_cron is not there' using hint =
       'Run "create extension pg_cron", or set `retention` in createLoomi: then the server deletes old rows by itself.';
   end if;

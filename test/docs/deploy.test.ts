@@ -88,6 +88,12 @@ describe('docs/deploy.md', { concurrency: 1 }, () => {
       { skip: lacking(noPostgres, noChromium) },
       async (t) => {
         const rig = await SupabaseRig.start()
+        let speaker: Speaker | undefined
+        t.after(async () => {
+          // It stores what it has said, for which the project is needed.
+          await speaker?.stop()
+          await rig.remove()
+        })
         const block = page.claim('ts', "  store: 'supabase:',")
         scene.project.write('function.ts', block.replace('maxStreamMs: 50_000', 'maxStreamMs: 1000'))
         scene.project.write('host.ts', HOST)
