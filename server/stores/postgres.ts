@@ -8,7 +8,7 @@ import type { Store } from '../store.ts'
 import { checkVersion } from './migrations.ts'
 import { PostgresPool } from './postgres-pool.ts'
 import { PostgresWakeups } from './postgres-wakeups.ts'
-import { functionStore } from './sql-functions.ts'
+import { functionStore, wakingStore } from './sql-functions.ts'
 
 /** What a Postgres store is made with; everything has a default. */
 export interface PostgresOptions {
@@ -33,19 +33,11 @@ export async function openPostgres(url: string, { callMs, clock }: PostgresOptio
   }
   const wakeups = new PostgresWakeups(pool, clock)
   const functions = functionStore((name, args) => pool.call(name, args), { notify: false })
+  const store = wakingStore(functions, wakeups)
   return {
-    ...functions,
-    async append(ref, events, leaseMs) {
-      const result = await functions.append(ref, events, leaseMs)
-      if (result.ok && result.added.length > 0)
-        wakeups.appended({ ...ref, userId: result.userId }, result.head)
-      return result
-    },
-    heads: (refs) => wakeups.asking(refs, functions.heads(refs)),
-    watch: (changed) => wakeups.watch(changed),
+    ...store,
     async close() {
-      await functions.close()
-      await wakeups.close()
+      await store.close()
       await pool.end()
     },
   }

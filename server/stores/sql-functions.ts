@@ -128,6 +128,36 @@ export function functionStore(
   }
 }
 
+/** What tells of appends, and hears of them. */
+export interface WakeupChannel {
+  appended(ref: SessionRef, head: SessionHead): void
+  asking(
+    refs: readonly SessionRef[],
+    answer: Promise<readonly (SessionHead | null)[]>,
+  ): Promise<readonly (SessionHead | null)[]>
+  watch(changed: (sessionIds?: ReadonlySet<string>) => void): () => void
+  close(): void | Promise<void>
+}
+
+/** The whole store: it tells of what it appends, and whoever watches hears of it. */
+export function wakingStore(functions: Omit<Store, 'watch'>, wakeups: WakeupChannel): Store {
+  return {
+    ...functions,
+    async append(ref, events, leaseMs) {
+      const result = await functions.append(ref, events, leaseMs)
+      if (result.ok && result.added.length > 0)
+        wakeups.appended({ ...ref, userId: result.userId }, result.head)
+      return result
+    },
+    heads: (refs) => wakeups.asking(refs, functions.heads(refs)),
+    watch: (changed) => wakeups.watch(changed),
+    async close() {
+      await functions.close()
+      await wakeups.close()
+    },
+  }
+}
+
 function idsOf({ sessionId, userId }: SessionRef): Record<string, unknown> {
   return { p_session_id: sessionId, p_user_id: userId }
 }

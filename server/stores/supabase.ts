@@ -10,7 +10,7 @@ import type { LoomiError } from '../errors.ts'
 import type { Store } from '../store.ts'
 import { checkVersion } from './migrations.ts'
 import { Wakeups } from './polled-wakeups.ts'
-import { type CallFunction, functionStore } from './sql-functions.ts'
+import { type CallFunction, functionStore, wakingStore } from './sql-functions.ts'
 import { supabaseError } from './supabase-errors.ts'
 import { listeningWakeups } from './supabase-listen.ts'
 import { type SupabaseSettings, supabaseSettings } from './supabase-settings.ts'
@@ -61,21 +61,7 @@ export async function openSupabase(options: SupabaseOptions = {}): Promise<Store
   const wakeups = listening ?? new Wakeups(clock)
   // Whoever listens tells by itself, once for all appends of a tick.
   const functions = functionStore(call, { notify: listening === null })
-  return {
-    ...functions,
-    async append(ref, events, leaseMs) {
-      const result = await functions.append(ref, events, leaseMs)
-      if (result.ok && result.added.length > 0)
-        wakeups.appended({ ...ref, userId: result.userId }, result.head)
-      return result
-    },
-    heads: (refs) => wakeups.asking(refs, functions.heads(refs)),
-    watch: (changed) => wakeups.watch(changed),
-    async close() {
-      await functions.close()
-      await wakeups.close()
-    },
-  }
+  return wakingStore(functions, wakeups)
 }
 
 /** Calls functions; what may be called twice is, before it fails. */
