@@ -16,6 +16,7 @@ import {
   type AppendResult,
   nameOf,
   type NewEvent,
+  type RunPlace,
   type SessionHead,
   type SessionRef,
   type Store,
@@ -70,8 +71,10 @@ export class Log {
   async append(ref: SessionRef, events: readonly NewEvent[], leaseMs?: number): Promise<AppendResult> {
     const watched = this.#watched
     const result = await this.#store.append(ref, events, leaseMs)
-    const entry = result.ok && this.#entries.get(nameOf({ ...ref, userId: result.userId }))
-    if (!result.ok || !entry) return result
+    if (!result.ok) return result
+    this.unconfirmed.confirmIn(ref, result.head)
+    const entry = this.#entries.get(nameOf({ ...ref, userId: result.userId }))
+    if (!entry) return result
     const rows = result.added.map((row) => encodeRow(row, result.head.epoch))
     const before = result.before === '' ? null : tagOf(result.before)
     if (isOfAnother(entry, result.head.epoch, rows, before)) this.#forget(entry)
@@ -86,8 +89,26 @@ export class Log {
 
   /** Finds out what is stored of what is unconfirmed: the answer that says so may be on its way, or lost. */
   async confirm(ref: SessionRef): Promise<void> {
-    for (const runId of this.unconfirmed.runs(ref))
-      this.unconfirmed.confirmRun(ref, runId, await this.#store.runHigh(ref, runId))
+    const runs = this.unconfirmed.runs(ref)
+    if (runs.size === 0) return
+    const places = new Map<string, RunPlace>()
+    for (const runId of runs) places.set(runId, await this.#store.runHigh(ref, runId))
+    const [head = null] = await this.#store.heads([ref])
+    if (head) this.unconfirmed.confirmIn(ref, head)
+    for (const [runId, place] of places) this.unconfirmed.confirmRun(ref, runId, place)
+  }
+
+  /**
+   * Discards what was unconfirmed if the log that confirmed it is gone, or is an older copy of itself, which nobody noticed
+   * while nobody watched: a reader that comes back may still have it on screen.
+   */
+  async recheck(ref: SessionRef): Promise<void> {
+    const { unconfirmed } = this
+    const last = unconfirmed.confirmedIn(ref)
+    if (!last) return
+    const [head = null] = await this.#store.heads([ref])
+    const isThere = head && (await this.#isLater(ref, last, head))
+    if (!isThere && unconfirmed.confirmedIn(ref) === last) unconfirmed.discard(ref)
   }
 
   /** The head and newest rows of a session as this process remembers them while somebody watches; null when it does not. */
@@ -178,6 +199,14 @@ export class Log {
   close(): void {
     this.#poll.stop()
     for (const entry of this.#entries.values()) wakeAll(entry)
+  }
+
+  /** Whether a head is the same log's, and that log has grown since. */
+  async #isLater(ref: SessionRef, last: SessionHead, head: SessionHead): Promise<boolean> {
+    if (head.epoch !== last.epoch || head.head < last.head) return false
+    const keys = await this.#store.keys(ref, [last.head])
+    // Of a row that was pruned nothing can be checked.
+    return (keys.get(last.head) ?? last.headKey) === last.headKey
   }
 
   async #readStore(

@@ -130,6 +130,7 @@ class StreamLoop {
    */
   async #awaitSession(isLost: boolean): Promise<void> {
     const { cursor, follow } = this.#query
+    await this.#patience.ask(() => this.#deps.log.recheck(this.#ref))
     const boot = this.#patience.boot()
     await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot }, null)
     this.#patience.open()
@@ -154,9 +155,10 @@ class StreamLoop {
     this.#stream.epoch = head.epoch
     const opens: OpeningDeps = this.#memory ?? this.#deps
     this.#memory = null
-    const opened = await this.#patience.ask(() =>
-      openStream(opens, this.#ref, head, { ...this.#query, cursor }),
-    )
+    const opened = await this.#patience.ask(async () => {
+      if (!opens.isFromMemory) await this.#deps.log.recheck(this.#ref)
+      return openStream(opens, this.#ref, head, { ...this.#query, cursor })
+    })
     if (!opened) return
     if (opened.position > 0 && !opens.isFromMemory) await this.#confirm()
     this.#position = opened.position

@@ -4,10 +4,19 @@
  * @module
  */
 import { encodeProvisional } from './frames.ts'
-import { comesAfter, nameOf, type NewEvent, type RunPlace, type SessionRef } from './store.ts'
+import {
+  comesAfter,
+  nameOf,
+  type NewEvent,
+  type RunPlace,
+  type SessionHead,
+  type SessionRef,
+} from './store.ts'
 
 /** Of so many sessions the last discard is known; with one more all count as discarded now, which costs but a new opening. */
 const MAX_DISCARDS = 10_000
+/** Of so many sessions it is known in which log their events were confirmed; past that the longest untouched is forgotten. */
+const MAX_CONFIRMED = 10_000
 
 interface Unstored extends UnconfirmedEvent {
   /** Rises over all sessions, so that a stream knows which ones it has written. */
@@ -32,6 +41,7 @@ export interface UnconfirmedFrames {
 export class Unconfirmed {
   readonly #queues = new Map<string, Unstored[]>()
   readonly #discards = new Map<string, number>()
+  readonly #confirmed = new Map<string, SessionHead>()
   /** Stands for the sessions that are not in it. */
   #forgotten = 0
   #lastDiscard = 0
@@ -58,6 +68,21 @@ export class Unconfirmed {
     this.#keep(ref, ({ of }) => !stored.has(of))
   }
 
+  /** The log had this head when it was found to have some, or all, of what the session's queue held. */
+  confirmIn(ref: SessionRef, head: SessionHead): void {
+    const name = nameOf(ref)
+    if (!this.#queues.has(name)) return
+    this.#confirmed.delete(name)
+    this.#confirmed.set(name, head)
+    const [oldest] = this.#confirmed.keys()
+    if (this.#confirmed.size > MAX_CONFIRMED) this.#confirmed.delete(oldest!)
+  }
+
+  /** The head of the log when it last confirmed events of a session; null when it never did, or they are discarded. */
+  confirmedIn(ref: SessionRef): SessionHead | null {
+    return this.#confirmed.get(nameOf(ref)) ?? null
+  }
+
   /** The runs that a session's queue has events of. */
   runs(ref: SessionRef): ReadonlySet<string> {
     return new Set(this.#queues.get(nameOf(ref))?.map(({ event }) => event.run_id))
@@ -72,6 +97,7 @@ export class Unconfirmed {
   discard(ref: SessionRef): void {
     const name = nameOf(ref)
     this.#queues.delete(name)
+    this.#confirmed.delete(name)
     if (this.#discards.size >= MAX_DISCARDS) {
       this.#discards.clear()
       this.#forgotten = this.#lastDiscard

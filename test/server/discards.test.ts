@@ -129,4 +129,37 @@ describe('after a discard of what is unconfirmed', () => {
     assert.deepEqual(await events(next, 2, 'unconfirmed'), ['one', 'two'])
     await next.cancel()
   })
+
+  for (const [what, change] of [
+    ['is deleted', (memory: Store) => memory.deleteSessions(REF)],
+    [
+      'is begun anew',
+      async (memory: Store) => {
+        await memory.deleteSessions(REF)
+        await memory.append(REF, newEvents(1, 5, { run_id: 'other' }))
+      },
+    ],
+  ] as const)
+    it(`a reader without a position is told so when the log that confirmed what it has ${what} while nobody watches`, async () => {
+      const { world, memory, down } = scene()
+      const bootNow = async (): Promise<string | undefined> => {
+        const reader = await openStream(world.loomi, { query: 'after=0' })
+        const boot = bootOf((await reader.take(1))[0])
+        await reader.cancel()
+        return boot
+      }
+      down(true)
+      const viewer = await openStream(world.loomi)
+      const boot = bootOf((await viewer.take(1))[0])
+      world.loomi.session({ ...REF, runId: 'r' }).message('one')
+      await world.clock.advance(1100)
+      assert.deepEqual(await events(viewer, 1, 'unconfirmed'), ['one'])
+      await viewer.cancel()
+      down(false)
+      await world.clock.advance(5000)
+      assert.equal((await rowsOf(memory)).length, 1)
+      assert.equal(await bootNow(), boot)
+      await change(memory)
+      assert.notEqual(await bootNow(), boot)
+    })
 })
