@@ -847,7 +847,9 @@ begin
       case when _table <> 'loomi_migrations' then ', insert, update, delete' end, _table);
     execute format('alter table public.%I force row level security', _table);
     execute format('drop policy if exists loomi_server on public.%I', _table);
-    execute format('create policy loomi_server on public.%I to service_role using (true) with check (true)', _table);
+    -- Forced, it binds the owner too, who on a plain Postgres may be the one that the servers connect as.
+    execute format('create policy loomi_server on public.%I to service_role, %I using (true) with check (true)',
+      _table, current_user);
   end loop;
   for _function in
     select p.oid::regprocedure from pg_proc p

@@ -85,4 +85,15 @@ describe('migrating a Postgres', { skip: withoutPostgres() }, () => {
       assert.match(err, message)
     }
   })
+
+  // The last one: roles are the whole server's.
+  it('serves the tables’ owner too where another database of the server has Supabase’s roles', async () => {
+    await server.psql({ sql: 'create role service_role nologin' })
+    const url = await emptyDatabase(server)
+    await migratePostgres(url)
+    const store = await openPostgres(url)
+    assert.ok((await store.append(REF, [newEvent(1)])).ok)
+    assert.equal((await store.read(REF, 0, 10)).events.length, 1)
+    await store.close()
+  })
 })
