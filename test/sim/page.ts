@@ -75,7 +75,7 @@ export class Page {
         world.note('show', owner.name, shown.cursor ?? shown.event.key)
         check.show(shown)
       },
-      onReset: (reason) => check.reset(reason),
+      onReset: (reason) => check.reset(reason, this.client.snapshot.position),
       onNotice: (notice) => check.notice(notice),
       onDisplayed: (cursor, restarts) => {
         check.displayed(cursor)

@@ -58,8 +58,10 @@ export class ViewCheck {
     if (this.#pass(row, shown.text)) this.#checkPhase(shown, row)
   }
 
-  /** For `onReset`. */
-  reset(reason: string): void {
+  /** For `onReset`; `position`: what the view says that it has taken in until then. */
+  reset(reason: string, position: Cursor | null): void {
+    const row = position === null ? null : this.#chronicle.find(position)
+    if (row) this.#passTo(row.seq, row)
     // The log may have been replaced once more while the word was on its way, or a process may have remembered the old one.
     const isExpected = ++this.#resets <= this.#chronicle.generation - this.#generation
     if (!isExpected && this.last && this.#chronicle.leadsTo(this.last, this.#chronicle.head))
