@@ -61,7 +61,7 @@ export const PLANTED: readonly Planted[] = [
   bug('end no run whose lease has lapsed', 51, 'server/runs.ts', '{ lapsed: true }', '{ runs: [] }'),
   bug(
     'lose a wake-up that comes while the log is read',
-    31,
+    109,
     'server/patience.ts',
     '      this.#hasNews = true\n',
     '',
