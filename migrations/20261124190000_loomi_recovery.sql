@@ -647,7 +647,9 @@ begin
     select s.session_id, s.epoch, s.head, e.seq, e.stored_at
     from public.loomi_sessions s
     left join lateral (
-      select seq, stored_at from public.loomi_stream_events where session_id = s.session_id order by seq limit 1
+      -- From there on: until a vacuum, a look from the beginning passes by every row that ever went.
+      select seq, stored_at from public.loomi_stream_events
+      where session_id = s.session_id and seq > coalesce(s.pruned_seq, 0) order by seq limit 1
     ) e on true
     where s.session_id > _looked order by s.session_id limit _at_once
   loop
@@ -666,12 +668,13 @@ begin
             e.seq < s.head and coalesce(e.seq <= s.head - _most or e.stored_at <= _cutoff, false) as may_go
           from public.loomi_sessions s
           join public.loomi_stream_events e on e.session_id = s.session_id
-          where s.session_id = _session.session_id and s.epoch = _session.epoch
+          where s.session_id = _session.session_id and s.epoch = _session.epoch and e.seq >= _session.seq
           order by e.seq limit p_limit - _removed
         ) r
       ) o where o.all_may_go order by o.seq desc limit 1;
       if found then
-        delete from public.loomi_stream_events where session_id = _session.session_id and seq <= _last.seq;
+        delete from public.loomi_stream_events
+        where session_id = _session.session_id and seq between _session.seq and _last.seq;
         get diagnostics _count = row_count;
         update public.loomi_sessions set pruned_seq = _last.seq, pruned_key = _last.key
         where session_id = _session.session_id;
@@ -696,6 +699,7 @@ declare
   _user text := p_choice ->> 'userId';
   _session_id text;
   _owner text;
+  _gone bigint;
   _last record;
   _removed integer := 0;
   _count integer;
@@ -715,17 +719,17 @@ begin
     perform public.loomi_lock(_session_id);
     _has_locked := true;
     -- Asked again under the lock: it may be somebody else's by now.
-    select s.user_id into _owner from public.loomi_sessions s
+    select s.user_id, coalesce(s.pruned_seq, 0) into _owner, _gone from public.loomi_sessions s
     where s.session_id = _session_id and (s.session_id = _only or s.user_id = _user);
     continue when not found;
     select o.seq, o.run_id || '/' || o.n || case when o.i = 0 then '' else '.' || o.i end as key into _last from (
-      select e.* from public.loomi_stream_events e where e.session_id = _session_id
+      select e.* from public.loomi_stream_events e where e.session_id = _session_id and e.seq > _gone
       order by e.seq limit p_limit - _removed
     ) o order by o.seq desc limit 1;
-    delete from public.loomi_stream_events where session_id = _session_id and seq <= _last.seq;
+    delete from public.loomi_stream_events where session_id = _session_id and seq > _gone and seq <= _last.seq;
     get diagnostics _count = row_count;
     _removed := _removed + _count;
-    _more := exists (select from public.loomi_stream_events e where e.session_id = _session_id);
+    _more := exists (select from public.loomi_stream_events e where e.session_id = _session_id and e.seq > _last.seq);
     if _more then
       -- The rest may be given away before it is deleted: then these rows were pruned.
       update public.loomi_sessions set pruned_seq = _last.seq, pruned_key = _last.key where session_id = _session_id;

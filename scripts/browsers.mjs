@@ -31,8 +31,10 @@ const APT = [
   'nginx-light',
   'caddy',
   'postgresql',
+  'pgbouncer',
   'python3-psycopg2',
 ]
+const POSTGRES = '/usr/lib/postgresql'
 
 /**
  * Finds an engine: `{ path }`, for WebKit with `miniBrowser` and `xvfb` (null when there is a display), or
@@ -49,10 +51,12 @@ export async function installEngines() {
   const get = 'apt-get install -y -qq --no-install-recommends'
   // Ubuntu lacks some of them, and apt installs all or none.
   const each = `for package in ${APT.join(' ')}; do ${get} "$package" || true; done`
+  // Its package is of one version of Postgres, which is known when that is here.
+  const cron = `for folder in ${POSTGRES}/*/; do ${get} "postgresql-$(basename "$folder")-cron" || true; done`
   // The tests start their own databases: none is to run beside them.
   const conf = '/etc/postgresql-common/createcluster.conf'
   const noCluster = `{ [ -e ${conf} ] || { mkdir -p ${dirname(conf)} && echo create_main_cluster = false > ${conf}; }; }`
-  const command = `${noCluster} && apt-get update -qq && { ${get} ${APT.join(' ')} || ${each}; }`
+  const command = `${noCluster} && apt-get update -qq && { ${get} ${APT.join(' ')} || ${each}; } && { ${cron}; }`
   try {
     await step('Installing browsers and servers', 'sh', ['-c', command], {
       env: { DEBIAN_FRONTEND: 'noninteractive' },
@@ -62,14 +66,18 @@ export async function installEngines() {
   }
 }
 
-/** Whether the servers are here that tests start: proxies, a Postgres, and what a Python producer needs for it. */
+/** Whether the servers are here that tests start: proxies, a Postgres with pg_cron, and what a Python producer needs for it. */
 function hasServers() {
-  const hasProxies = ['nginx', 'caddy'].every((name) => which(name) ?? which(`/usr/sbin/${name}`))
+  const hasProxies = ['nginx', 'caddy', 'pgbouncer'].every(
+    (name) => which(name) ?? which(`/usr/sbin/${name}`),
+  )
   const python = spawnSync('/usr/bin/python3', ['-c', 'import psycopg2'], { timeout: 20_000 })
   // Its client alone has a folder there, too.
-  const postgres = '/usr/lib/postgresql'
-  const versions = existsSync(postgres) ? readdirSync(postgres) : []
-  const hasPostgres = versions.some((version) => existsSync(join(postgres, version, 'bin/postgres')))
+  const versions = (existsSync(POSTGRES) ? readdirSync(POSTGRES) : []).filter((version) =>
+    existsSync(join(POSTGRES, version, 'bin/postgres')),
+  )
+  const newest = versions.toSorted((a, b) => b - a)[0]
+  const hasPostgres = existsSync(`/usr/share/postgresql/${newest}/extension/pg_cron.control`)
   return hasProxies && hasPostgres && python.status === 0
 }
 

@@ -64,10 +64,15 @@ async function main([name, ...args]: string[]): Promise<void> {
   await command(args)
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  if (error instanceof CliError || error instanceof LoomiError)
-    console.error(`loomi-recovery: ${error.message}`)
-  else console.error(error)
-  const badFlag = error instanceof CliError || (error instanceof LoomiError && error.code === 'bad_option')
-  process.exit(badFlag ? 2 : 1)
-})
+/** A command may wait for its store and for nothing else, and the clock's timers keep no process alive. */
+const busy = setInterval(() => undefined, 60_000)
+
+main(process.argv.slice(2))
+  .catch((error: unknown) => {
+    if (error instanceof CliError || error instanceof LoomiError)
+      console.error(`loomi-recovery: ${error.message}`)
+    else console.error(error)
+    const badFlag = error instanceof CliError || (error instanceof LoomiError && error.code === 'bad_option')
+    process.exit(badFlag ? 2 : 1)
+  })
+  .finally(() => clearInterval(busy))

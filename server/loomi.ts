@@ -8,7 +8,7 @@ import { assetReader } from './assets.ts'
 import type { Authorize } from './authorize.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { closeInOrder } from './closing.ts'
-import { LoomiError, toLoomiError } from './errors.ts'
+import { LoomiError } from './errors.ts'
 import { deleteSessions, type HousekeepingDeps, transferSession } from './housekeeping.ts'
 import { Log } from './log.ts'
 import { checkNumbers, MAX_MS } from './option-checks.ts'
@@ -23,6 +23,7 @@ import {
 import { RateLimit } from './rate-limit.ts'
 import { checkRetention, Pruner } from './retention.ts'
 import { loomiRoutes } from './routes.ts'
+import { sparingly } from './reports.ts'
 import { RunBook } from './runs.ts'
 import { Session } from './session.ts'
 import { type Retention, type SessionChoice, type SessionRef, type Store } from './store.ts'
@@ -91,7 +92,10 @@ export interface LoomiOptions {
   /** Where `fetch` expects the route. Default `/api/loomi`. */
   readonly base?: string
   readonly limits?: Partial<Limits>
-  /** Called with what went wrong out of anybody's sight. Default: one line on the console for each. */
+  /**
+   * Called with what went wrong out of anybody's sight; what a store that is away says to all streams in the same words, once
+   * in ten seconds. Default: one line on the console for each.
+   */
   readonly onEvent?: (report: Report) => void
   readonly clock?: Clock
 }
@@ -163,15 +167,15 @@ export function createLoomi(options: LoomiOptions): Loomi {
   const { streams: openStreams, ...others } = limits
   checkNumbers({ streams: openStreams }, 0)
   checkNumbers(others, 1)
-  const onError = (error: unknown): void => {
-    const report: Report = { type: 'error', error: toLoomiError(error, 'internal', describe(error)) }
+  const onError = sparingly(clock, (error) => {
+    const report: Report = { type: 'error', error }
     try {
       onEvent(report)
     } catch {
       // A reporter that fails must not stop what it reports on.
       reportToConsole(report)
     }
-  }
+  })
   const store = typeof options.store === 'string' ? lazyStore(options.store) : options.store
   const log = new Log(store, clock, onError, () => void runs.sweep())
   const runs = new RunBook({ store, log, clock, leaseMs, onError })
@@ -267,10 +271,6 @@ export function createLoomi(options: LoomiOptions): Loomi {
 function checkIds(ids: { readonly [name: string]: string }): void {
   for (const [name, id] of Object.entries(ids))
     if (!isId(id)) throw new LoomiError('bad_id', `${name} is a text of 1 to 128 characters.`)
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function reportToConsole({ error }: Report): void {

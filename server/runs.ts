@@ -98,10 +98,17 @@ export class RunBook {
   /** Stops every open run of a session, here and elsewhere. Rejects when the store can't be told; those here are stopped all the same. */
   async stop(sessionId: string, flush: () => Promise<unknown>): Promise<void> {
     const { store, log, clock } = this.#deps
-    for (const run of this.#open) if (run.ref.sessionId === sessionId) run.stop()
+    const here = [...this.#open].filter((run) => run.ref.sessionId === sessionId)
+    for (const run of here) run.stop()
     const enough = new AbortController()
     await Promise.race([flush(), sleep(clock, STOP_FLUSH_MS, enough.signal)])
     enough.abort()
+    // One that was interrupted and is fed again may be at events that are stored already: its end here is none in the log.
+    if (here.length > 0)
+      await store.leaseRuns(
+        here.map(({ ref }) => ref),
+        this.#deps.leaseMs,
+      )
     // An answer that has begun here meanwhile is another one.
     const except = this.#refs().filter((ref) => ref.sessionId === sessionId)
     const ended = await store.endRuns('stopped', { sessionId, except }, this.#now())

@@ -7,16 +7,16 @@ import { Client, type ClientConfig } from 'pg'
 import { publicUrl } from './postgres-errors.ts'
 
 const CONNECT_MS = 5000
-/** The server ends a statement that takes longer. */
-const STATEMENT_MS = 10_000
 const KEEP_ALIVE_MS = 30_000
 
 /** A database and how to connect to it. */
 export interface PostgresTarget {
   /** The URL without its password. */
   readonly name: string
-  /** Connections are another's after each transaction: no prepared statements, no settings, no LISTEN. */
+  /** The URL says that a connection is another's after each transaction: no settings, no LISTEN. */
   readonly isTransactionPooler: boolean
+  /** The URL says how long a statement may take. */
+  readonly hasLimit: boolean
   readonly config: ClientConfig
 }
 
@@ -33,15 +33,16 @@ export function postgresTarget(url: string): PostgresTarget {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     application_name: 'loomi-recovery',
-    ...(!isTransactionPooler && { statement_timeout: STATEMENT_MS }),
   }
-  return { name, isTransactionPooler, config }
+  return { name, isTransactionPooler, hasLimit: params.has('statement_timeout'), config }
 }
 
 /** A connection that is still to be made; see the module. */
 export class PostgresClient extends Client {
   /** Resolves when the connection is over, or could not be made. */
   readonly closed: Promise<void>
+  /** Of the process that the server says we talk to; the driver's own field, which its types leave out. */
+  declare readonly processID: number | null
 
   constructor(config?: ClientConfig) {
     // Not among the settings: a pool would take it for a limit on the wait for a free connection as well.
@@ -49,6 +50,12 @@ export class PostgresClient extends Client {
     // Calls are rejected with it; an error that nobody listens to would end the process.
     this.on('error', () => undefined)
     this.closed = new Promise((resolve) => this.once('end', resolve))
+  }
+
+  /** Whether nobody is in between; a pooler gives numbers of its own. To be asked once it is connected. */
+  async isDirect(): Promise<boolean> {
+    const { rows } = await this.query<{ pid: number }>('select pg_backend_pid() as pid')
+    return rows[0]?.pid === this.processID
   }
 
   /** Hangs up; calls under way are rejected. */

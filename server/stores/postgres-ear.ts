@@ -17,8 +17,8 @@ const RETRY_MAX_MS = 500
 export interface EarDeps {
   readonly clock: Clock
   readonly connect: () => PostgresClient
-  /** It begins to listen, or does again; what was told before is lost. */
-  readonly onListen: () => void
+  /** It begins to listen, or does again; what was told before is lost. `isDirect`: with no pooler in between. */
+  readonly onListen: (isDirect: boolean) => void
   readonly onPayload: (payload: string) => void
 }
 
@@ -41,8 +41,8 @@ export class PostgresEar {
       const cut = (): void => client.cut()
       signal.addEventListener('abort', cut)
       try {
-        await listen(client, (payload) => signal.aborted || onPayload(payload))
-        if (!signal.aborted) onListen()
+        const isDirect = await listen(client, (payload) => signal.aborted || onPayload(payload))
+        if (!signal.aborted) onListen(isDirect)
         waitMs = RETRY_MIN_MS
         await client.closed
       } catch {
@@ -56,9 +56,17 @@ export class PostgresEar {
   }
 }
 
-/** Connects and listens. Rejects when that can't be done; the client is to be cut then as well. */
-export async function listen(client: PostgresClient, onPayload: (payload: string) => unknown): Promise<void> {
+/**
+ * Connects and listens; resolves with whether it does so with no pooler in between. Rejects when that can't be done; the
+ * client is to be cut then as well.
+ */
+export async function listen(
+  client: PostgresClient,
+  onPayload: (payload: string) => unknown,
+): Promise<boolean> {
   client.on('notification', ({ payload = '' }) => onPayload(payload))
   await client.connect()
+  const isDirect = await client.isDirect()
   await client.query(`listen ${CHANNEL}`)
+  return isDirect
 }

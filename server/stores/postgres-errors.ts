@@ -41,7 +41,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '3D000': 'Create the database (createdb), or give the right name in the store’s URL.',
   '42501':
     'Give the user that ran the migrations, or grant yours what it needs: execute on the functions loomi_*, and select, insert, update, delete on the tables loomi_*.',
-  '25006': 'It takes no changes: give the URL of the primary, not of a replica.',
+  '25006':
+    'It takes no changes: give the URL of the primary, not of a replica, or look who has set default_transaction_read_only.',
   '53100': 'Its disk is full: make room, or let old rows go with `retention`.',
   '53300': 'It has no connection left: raise max_connections, or run fewer processes.',
 }

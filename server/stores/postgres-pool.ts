@@ -13,13 +13,15 @@ const MAX_CONNECTIONS = 10
 const IDLE_MS = 30_000
 /** We hang up on a server that says nothing for longer. */
 const CALL_MS = 15_000
+/** The server ends a statement that takes longer. */
+const STATEMENT_MS = 10_000
 const END_MS = 5000
 
 /** The pool; see the module. */
 export class PostgresPool {
   /** The URL without its password. */
   readonly name: string
-  /** Connections are another's after each transaction: no prepared statements, no settings, no LISTEN. */
+  /** The URL says that a connection is another's after each transaction: no LISTEN. */
   readonly isTransactionPooler: boolean
   readonly #target: PostgresTarget
   readonly #callMs: number
@@ -43,20 +45,16 @@ export class PostgresPool {
   /** Calls a function by its named arguments, which are the same ones each time. Lists and objects go as JSON. */
   call(name: string, args: Record<string, unknown>): Promise<unknown> {
     const named = Object.keys(args).map((key, i) => `${key} => $${i + 1}`)
-    return this.ask(name, `select public.${name}(${named.join(', ')}) as answer`, Object.values(args))
+    return this.ask(`select public.${name}(${named.join(', ')}) as answer`, Object.values(args))
   }
 
-  /** The column `answer` of a statement's first row. `name` is the statement's alone. */
-  async ask(name: string, text: string, values: readonly unknown[]): Promise<unknown> {
+  /** The column `answer` of a statement's first row. */
+  async ask(text: string, values: readonly unknown[]): Promise<unknown> {
     const connections = this.#connections
     const timer = setTimeout(() => this.#renew(connections), this.#callMs)
     try {
-      return await connections.ask({
-        // A pooler's next transaction may find itself where the name is not known.
-        ...(!this.isTransactionPooler && { name }),
-        text,
-        values: values.map(toParameter),
-      })
+      // Not prepared: in a pooler's next transaction the name may not be known, and no difference can be measured.
+      return await connections.ask({ text, values: values.map(toParameter) })
     } catch (error) {
       throw postgresError(error, this.name)
     } finally {
@@ -78,7 +76,6 @@ export class PostgresPool {
 }
 
 interface Statement {
-  readonly name?: string
   readonly text: string
   readonly values: unknown[]
 }
@@ -89,7 +86,7 @@ class Connections {
   readonly #clients = new Set<PostgresClient>()
   readonly #waiting = new Set<(error: LoomiError) => void>()
 
-  constructor({ config }: PostgresTarget) {
+  constructor({ config, hasLimit }: PostgresTarget) {
     const clients = this.#clients
     class PooledClient extends PostgresClient {
       constructor() {
@@ -98,7 +95,12 @@ class Connections {
         void this.closed.then(() => clients.delete(this))
       }
     }
-    this.#pool = new Pool({ max: MAX_CONNECTIONS, idleTimeoutMillis: IDLE_MS, Client: PooledClient })
+    this.#pool = new Pool({
+      max: MAX_CONNECTIONS,
+      idleTimeoutMillis: IDLE_MS,
+      Client: PooledClient,
+      ...(!hasLimit && { onConnect: (client) => limit(client as PooledClient) }),
+    })
     // An idle connection is lost: the next call makes another one.
     this.#pool.on('error', () => undefined)
   }
@@ -131,6 +133,14 @@ class Connections {
   #hangUp(): void {
     for (const client of this.#clients) client.cut()
   }
+}
+
+/**
+ * Has a statement ended by the server when it takes too long. Not among what a connection begins with, which PgBouncer
+ * refuses; and where there is a pooler, it would stay with a connection that others get.
+ */
+async function limit(client: PostgresClient): Promise<void> {
+  if (await client.isDirect()) await client.query(`set statement_timeout = ${STATEMENT_MS}`)
 }
 
 function toParameter(value: unknown): unknown {

@@ -31,12 +31,16 @@ export class PostgresWakeups {
   #ear: PostgresEar | null = null
   #probeTimer: unknown = null
   #isTold = false
+  #isDirect = true
+  /** Nothing can ever be heard. */
+  #isDeaf: boolean
   #hasHeard = false
   #hasEverHeard = false
   #hasWarned = false
 
   constructor(pool: PostgresPool, clock: Clock = systemClock) {
     this.#pool = pool
+    this.#isDeaf = pool.isTransactionPooler
     this.#clock = clock
     this.#polls = new Wakeups(clock)
   }
@@ -82,7 +86,7 @@ export class PostgresWakeups {
 
   #start(): void {
     this.#poll()
-    if (this.#pool.isTransactionPooler) return this.#warn()
+    if (this.#isDeaf) return this.#warn()
     this.#listen()
   }
 
@@ -100,7 +104,8 @@ export class PostgresWakeups {
       clock: this.#clock,
       connect: () => this.#pool.client(),
       // What was told meanwhile is lost, so everybody looks.
-      onListen: () => {
+      onListen: (isDirect) => {
+        this.#isDirect = isDirect
         this.#wakeAll()
         void this.#probe()
       },
@@ -136,9 +141,14 @@ export class PostgresWakeups {
       return
     }
     // Told and never heard: the database is there, but no way back from it.
-    if (this.#isTold && !this.#hasEverHeard) this.#warn()
+    if (this.#isTold && !this.#hasEverHeard) {
+      this.#warn()
+      // A pooler's connections that once listened go on to, for nobody: there are not to be more of them.
+      this.#isDeaf = !this.#isDirect
+    }
     this.#poll()
-    this.#listen()
+    if (this.#isDeaf) this.#hangUp()
+    else this.#listen()
   }
 
   async #probe(): Promise<void> {
@@ -148,7 +158,7 @@ export class PostgresWakeups {
   /** Hints are not worth an error: who misses one reads a little later. */
   #tell(payloads: readonly string[]): Promise<boolean> {
     const text = `select pg_notify('${CHANNEL}', payload) from json_array_elements_text($1) as payload`
-    return this.#pool.ask('tell', text, [payloads]).then(
+    return this.#pool.ask(text, [payloads]).then(
       () => true,
       () => false,
     )

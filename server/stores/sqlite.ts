@@ -10,7 +10,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { LoomiError, toLoomiError } from '../errors.ts'
+import { LoomiError } from '../errors.ts'
 import type {
   AppendResult,
   LogPage,
@@ -27,7 +27,7 @@ import type {
   Store,
 } from '../store.ts'
 import { SqliteCommits } from './sqlite-commits.ts'
-import { messageOf, toStoreError } from './sqlite-errors.ts'
+import { isBusy, toOpeningError, toStoreError } from './sqlite-errors.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SqliteRemoval } from './sqlite-removal.ts'
@@ -38,7 +38,7 @@ const POLL_MS = 50
 
 /**
  * Opens a SQLite log. `path` is a file (its folder is made) or `:memory:`; `now` says how old rows are and when leases lapse,
- * in milliseconds since 1970. Throws `store_unavailable` when it can't.
+ * in milliseconds since 1970. Throws `store_unavailable` when it can't, `store_misconfigured` when it may not write to it.
  */
 export function openSqlite(path: string, now: () => number = Date.now): Store {
   return new SqliteStore(path, now)
@@ -68,6 +68,7 @@ class SqliteStore implements Store {
       )
       prepareSchema(this.#db, now())
       this.#db.exec('pragma busy_timeout = 0')
+      checkWritable(this.#db)
       this.#commits = new SqliteCommits(this.#db)
       this.#log = new SqliteLog(this.#db, now)
       this.#reads = new SqliteReads(this.#db)
@@ -76,11 +77,7 @@ class SqliteStore implements Store {
       this.#askVersion = this.#db.prepare('pragma data_version')
     } catch (error) {
       db?.close()
-      throw toLoomiError(
-        error,
-        'store_unavailable',
-        `Cannot open the log at ${path}: ${messageOf(error)}. Give a path in a folder that this process may write to.`,
-      )
+      throw toOpeningError(error, path)
     }
   }
 
@@ -213,5 +210,15 @@ class SqliteStore implements Store {
     if (version === this.#dataVersion) return
     this.#dataVersion = version
     for (const changed of this.#watchers) changed()
+  }
+}
+
+/** SQLite opens a file that it may not write to all the same, and then never writes to it, whatever it may later. */
+function checkWritable(db: DatabaseSync): void {
+  try {
+    db.exec('delete from loomi_runs where false')
+  } catch (error) {
+    // Somebody is writing to it just now.
+    if (!isBusy(error)) throw error
   }
 }

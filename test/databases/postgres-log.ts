@@ -6,7 +6,8 @@ import { MIGRATIONS, type PostgresServer, SUPABASE_ROLES } from './postgres.ts'
 /** `plain`: an ordinary role owns it. `supabase`: with Supabase's roles, used as a member of `service_role`. */
 export type Kind = 'plain' | 'supabase'
 
-const LOGINS = {
+/** The logins of the databases that are made here. */
+export const LOGINS = {
   plain: { user: 'app', password: 'app’s own' },
   supabase: { user: 'server', password: 'server’s own' },
 } as const

@@ -46,6 +46,15 @@ export function withoutPostgres(): string | false {
   return binaries() === null ? 'Postgres is not installed (Debian: postgresql)' : false
 }
 
+/** Why an extension is not here, false when it is. Fits a suite's `skip`. */
+export function withoutExtension(name: string, debian: string): string | false {
+  const version = newestVersion()
+  if (process.env['CI'] === 'true') return false
+  if (version === null) return withoutPostgres()
+  const isHere = existsSync(`/usr/share/postgresql/${version}/extension/${name}.control`)
+  return !isHere && `${name} is not installed (Debian: postgresql-${version}-${debian})`
+}
+
 /** Starts a new server. `durable`: commits reach the disk. `settings`: further ones, as `name=value`. */
 export async function startPostgres({
   durable = false,
@@ -141,18 +150,22 @@ export async function startPostgres({
 }
 
 function binaries(): string | null {
+  const version = newestVersion()
+  return version === null ? null : join(DEBIAN, version, 'bin')
+}
+
+function newestVersion(): string | null {
   if (!existsSync(DEBIAN)) return null
   const versions = readdirSync(DEBIAN).filter((version) => existsSync(join(DEBIAN, version, 'bin/postgres')))
-  const newest = versions.toSorted((a, b) => Number(b) - Number(a))[0]
-  return newest === undefined ? null : join(DEBIAN, newest, 'bin')
+  return versions.toSorted((a, b) => Number(b) - Number(a))[0] ?? null
 }
 
 function binary(name: string): string {
   return join(binaries() ?? '', name)
 }
 
-/** Postgres refuses to run as root. */
-function postgresAccount(): { readonly uid: number; readonly gid: number } | null {
+/** As whom Postgres and its pooler run, which refuse to as root; null when we are not root. */
+export function postgresAccount(): { readonly uid: number; readonly gid: number } | null {
   if (process.getuid?.() !== 0) return null
   const id = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
@@ -198,7 +211,8 @@ function killAll(pid: number): void {
   }
 }
 
-function freePort(): Promise<number> {
+/** A port of the loopback that nobody has. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject)
     probe.listen(0, '127.0.0.1', () => {
@@ -209,7 +223,7 @@ function freePort(): Promise<number> {
 }
 
 /** Does it when the process ends, however it does short of SIGKILL; the answer forgets it. */
-function onLeaving(clean: () => void): () => void {
+export function onLeaving(clean: () => void): () => void {
   const leave = (): never => process.exit(130)
   process.once('exit', clean)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, leave)

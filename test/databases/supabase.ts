@@ -61,7 +61,12 @@ export class SupabaseRig {
     const url = urlOf(postgres, 'authenticator', database)
     const server = await PostgrestServer.start({ database: url })
     const rig = new SupabaseRig(options, postgres, database, server)
-    if (migrate) await rig.migrate()
+    try {
+      if (migrate) await rig.migrate()
+    } catch (error) {
+      await rig.remove()
+      throw error
+    }
     return rig
   }
 

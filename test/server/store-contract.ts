@@ -1,5 +1,6 @@
 /** The promises of server/store.ts in sentences, part by part; every store passes them. */
 import type { Store } from '../../server/store.ts'
+import { largeContract } from './store-contract-large.ts'
 import { logContract } from './store-contract-log.ts'
 import { pruneContract } from './store-contract-prune.ts'
 import { runsContract } from './store-contract-runs.ts'
@@ -29,6 +30,6 @@ export type Contract = (
 
 /** The whole contract, run against the stores that `open` makes: one for each part. */
 export const storeContract: Contract = (name, about, open) => {
-  for (const part of [logContract, textContract, usersContract, runsContract, pruneContract])
+  for (const part of [logContract, textContract, usersContract, runsContract, pruneContract, largeContract])
     part(name, about, open)
 }

@@ -211,7 +211,7 @@ describe('GET /stream/{session_id} as a connection', { timeout: 60_000 }, () => 
       const { loomi, clock, reports } = makeWorld({ store: flaky })
       const stream = await openStream(loomi, { query: 'after=0' })
       await clock.advance(3500)
-      assert.ok(reports.length >= 3)
+      assert.ok(reports.length >= 1)
       broken = false
       await clock.advance(1000)
       assert.deepEqual(seqsOf(await stream.through('replay_complete')), [1, 2, 3])

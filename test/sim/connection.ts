@@ -29,6 +29,7 @@ export class Connection {
   #fate: Fate
   readonly #random: Random
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #onSilence: () => void
   readonly #onOver: () => void
   readonly #ready: Uint8Array[] = []
   #waiting: { resolve: (read: Read) => void; reject: (error: unknown) => void } | null = null
@@ -47,7 +48,14 @@ export class Connection {
     world: World,
     random: Random,
     fate: Fate,
-    ends: { server: Server; page: Owner; body: ReadableStream<Uint8Array>; onOver: () => void },
+    ends: {
+      server: Server
+      page: Owner
+      body: ReadableStream<Uint8Array>
+      /** Nobody hears the server any more, and it does not know. */
+      onSilence: () => void
+      onOver: () => void
+    },
   ) {
     this.#world = world
     this.#random = random
@@ -55,6 +63,7 @@ export class Connection {
     this.server = ends.server
     this.page = ends.page
     this.#reader = ends.body.getReader()
+    this.#onSilence = ends.onSilence
     this.#onOver = ends.onOver
   }
 
@@ -98,6 +107,7 @@ export class Connection {
     this.#isBroken = true
     this.#world.note('cut', this.page.name, how, this.#sent)
     if (how === 'silence') {
+      this.#onSilence()
       // Sooner or later the server's machine notices that nobody acknowledges.
       this.#world.after(this.#random.int(20_000, 60_000), () => this.#hangUp())
     } else {

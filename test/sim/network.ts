@@ -126,9 +126,11 @@ export class Network {
       server,
       page,
       body: answer.body,
+      // The server may give it up long before it hears that it is gone.
+      onSilence: () => (time.to = this.#world.now),
       onOver: () => {
         this.connections.delete(connection)
-        time.to = this.#world.now
+        time.to = Math.min(time.to, this.#world.now)
       },
     })
     const time = { from: this.#world.now, to: Infinity }

@@ -193,7 +193,7 @@ function allThere(stage: Stage): boolean {
 
 /** A following tab hears from the leader what is withdrawn, and that may have been away. */
 function allSettled({ pages }: Stage): boolean {
-  return pages.every((page) => !isOwners(page) || page.check.isSettled())
+  return pages.every((page) => !isOwners(page) || page.check.isSettled(page.client.snapshot))
 }
 
 function isThere({ chronicle }: Stage, { client }: Stage['pages'][number]): boolean {

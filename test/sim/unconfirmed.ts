@@ -7,6 +7,8 @@ export interface Shaky {
   readonly runId: string
   readonly place: RunPlace
   readonly text: string
+  /** Of the log at the time. */
+  readonly generation: number
   /** It may have been withdrawn: a notice told how many were and not which, or told of a gap that it may be part of. */
   isSure: boolean
 }
@@ -27,14 +29,14 @@ export class Unconfirmed {
   }
 
   /** One is shown; what is wrong with that, null when nothing is. */
-  show({ event, text }: Shown): 'doubled' | null {
+  show({ event, text }: Shown, generation: number): 'doubled' | null {
     const place = placeOf(event.key)
     const isThere = this.#events.some(
       (one) => one.isSure && one.runId === event.run_id && !differ(one.place, place),
     )
     const isStored = !comesAfter(place, this.#stored.get(event.run_id) ?? NOWHERE)
     this.#events = this.#events.filter((one) => one.runId !== event.run_id || differ(one.place, place))
-    this.#events.push({ runId: event.run_id, place, text, isSure: true })
+    this.#events.push({ runId: event.run_id, place, text, generation, isSure: true })
     return isThere || isStored ? 'doubled' : null
   }
 

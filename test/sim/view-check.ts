@@ -117,10 +117,11 @@ export class ViewCheck {
     this.#chronicle.displayed.set(epoch, Math.max(seq, this.#chronicle.displayed.get(epoch) ?? 0))
   }
 
-  /** For a view that is at the log's end: whether all that it shows is stored. */
-  isSettled(): boolean {
+  /** For a view that is at the log's end: whether all that it shows is stored. What may be withdrawn already is, or will be. */
+  isSettled({ items }: Snapshot): boolean {
     this.#passTo(this.#newest?.seq ?? 0)
-    return this.#unconfirmed.sure === 0
+    const { sure, size } = this.#unconfirmed
+    return sure === 0 && (size === 0 || textsOf(items) === this.#bubbles.texts.join('|'))
   }
 
   /** Faults have stopped and time has run on: the view must be the log now. */
@@ -148,7 +149,7 @@ export class ViewCheck {
 
   /** The items, with what was shown. */
   compare(items: readonly Item[]): void {
-    const texts = items.map(({ text }) => text).join('|')
+    const texts = textsOf(items)
     const expected = this.#bubbles.texts.join('|')
     if (texts !== expected) {
       const sorted = (list: string): string => list.split('|').toSorted().join('|')
@@ -163,14 +164,14 @@ export class ViewCheck {
    */
   #showProvisional(shown: Shown): void {
     this.#book.fault('shown before stored', shown.event.key)
-    const wrong = this.#unconfirmed.show(shown)
+    const wrong = this.#unconfirmed.show(shown, this.#chronicle.generation)
     if (wrong && !this.#chronicle.refed.has(shown.event.run_id))
       this.#problem(wrong, `shows ${shown.event.key} once more, before it is stored`)
   }
 
   /** The view goes on to a row: shown with a text, or without a word because all up to it was shown before it was stored. */
   #pass(row: Written, text: string | null): boolean {
-    const rows = this.#rowsUpTo(row)
+    const rows = this.#rowsUpTo(row, text)
     if (rows === null) {
       this.#explain(row)
       return false
@@ -193,7 +194,11 @@ export class ViewCheck {
   }
 
   #checkText(rows: readonly Written[], shown: string | null): void {
-    const known = rows.map(({ row }) => this.#unconfirmed.take(row)).flat()
+    const { generation } = this.#chronicle
+    // What was shown while the log was another one may be in none of these rows.
+    const known = rows
+      .flatMap(({ row }) => this.#unconfirmed.take(row))
+      .map((one) => ({ ...one, isSure: one.isSure && one.generation === generation }))
     const isRefed = rows.some(({ row }) => this.#chronicle.refed.has(row.run_id))
     const wrong = compareText({ rows, known, shown, isRefed })
     if (wrong) this.#problem(wrong.kind, wrong.text)
@@ -211,7 +216,7 @@ export class ViewCheck {
   }
 
   /** The rows between the last one shown and this one, with it; null when it does not follow. */
-  #rowsUpTo(row: Written): Written[] | null {
+  #rowsUpTo(row: Written, text: string | null = null): Written[] | null {
     const rows: Written[] = []
     let at: Written | null = row
     const from = this.#goneTo ?? this.last?.seq ?? 0
@@ -221,7 +226,9 @@ export class ViewCheck {
     // Deleted, and then restored: an app that renders its own history is where it was before both.
     if (!this.last && this.#start.after && at === null && this.#start.history === 'none') {
       const own = rows.findIndex(({ cursor }) => cursor === this.#start.after?.cursor)
-      return rows.slice(own + 1)
+      // Unless it was told to begin again, and shows what comes before as well.
+      const isFromStart = own === rows.length - 1 || text === rows.map((one) => one.text).join('')
+      return isFromStart ? rows : rows.slice(own + 1)
     }
     while (at && at.seq > (this.last?.seq ?? 0)) at = at.before
     // Where the row that the view stood on is gone too, nobody can tell whether it was of this log: the gap says it all.
@@ -244,8 +251,9 @@ export class ViewCheck {
       this.#problem('displayed', `shows ${row.cursor} as seen before, and nobody has displayed it`)
     const { askedSeen } = this
     const { head } = this.#chronicle
-    // What was displayed of a log that was set back is not believed any more, nor by a process that remembers less.
-    if (this.#isReplaced || this.#book.hasTrouble) return
+    // What was displayed of a log that was set back is not believed any more, nor by a process that remembers less; a process
+    // may also have shown what it remembers of the log before.
+    if (this.#isReplaced || this.#resets > 0 || this.#book.hasTrouble) return
     if (
       phase !== 'replay' ||
       !askedSeen ||
@@ -260,4 +268,8 @@ export class ViewCheck {
   #problem(kind: Parameters<Book['problem']>[0], text: string): void {
     this.#book.problem(kind, `${this.#start.name} ${text}`)
   }
+}
+
+function textsOf(items: readonly Item[]): string {
+  return items.map(({ text }) => text).join('|')
 }
