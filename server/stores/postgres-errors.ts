@@ -24,10 +24,11 @@ export function publicUrl(url: string): string {
 /** Any error of a call as a {@link LoomiError}. `store`: the {@link publicUrl}. */
 export function postgresError(error: unknown, store: string): LoomiError {
   if (error instanceof LoomiError) return error
-  const { code = '', message = String(error), severity } = error as Partial<Record<string, string>>
+  const { code: said = '', message = String(error), severity } = error as Partial<Record<string, string>>
   const cause = { cause: error }
   // Only what the database itself says has one; EPIPE looks like one of its codes.
-  if (severity === undefined) return unreachable(code, message, store, cause)
+  if (severity === undefined) return unreachable(said, message, store, cause)
+  const code = said === '08P01' ? codeOfPooler(message) : said
   const kind = sortSqlState(code)
   const remedy = REMEDIES[code] ?? REMEDIES[code.slice(0, 2)]
   if (code === '42883' || code === '42P01' || code === '3F000')
@@ -45,6 +46,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'It takes no changes: give the URL of the primary, not of a replica, or look who has set default_transaction_read_only.',
   '53100': 'Its disk is full: make room, or let old rows go with `retention`.',
   '53300': 'It has no connection left: raise max_connections, or run fewer processes.',
+}
+
+/** PgBouncer has this one code for all that it refuses. */
+function codeOfPooler(message: string): string {
+  if (/authentication failed|no such user/i.test(message)) return '28P01'
+  return /no such database|does not exist/i.test(message) ? '3D000' : '08P01'
 }
 
 function unreachable(code: string, message: string, store: string, cause: ErrorOptions): LoomiError {

@@ -1,6 +1,7 @@
 /** The Postgres store behind a real PgBouncer, in both of its modes. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import type { LoomiError } from '../../server/errors.ts'
 import { migratePostgres } from '../../server/stores/postgres-migrate.ts'
 import { PostgresPool } from '../../server/stores/postgres-pool.ts'
 import { openPostgres } from '../../server/stores/postgres.ts'
@@ -42,6 +43,21 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
       const applied = await Promise.all([1, 2, 3].map(() => migratePostgres(url)))
       assert.equal(applied.flat().length, 1)
       await (await openPostgres(url)).close()
+    })
+
+  for (const [what, change, remedy] of [
+    ['password that is wrong', (url: URL) => (url.password = 'guessed'), /right user and password/],
+    ['database that is not there', (url: URL) => (url.pathname = '/nowhere'), /createdb/],
+  ] as const)
+    it(`says of a ${what} what to do`, async () => {
+      const url = new URL(through('session'))
+      change(url)
+      await assert.rejects(openPostgres(url.href), (error: LoomiError) => {
+        assert.equal(error.code, 'store_misconfigured')
+        assert.match(error.message, remedy)
+        assert.ok(!error.message.includes('guessed'))
+        return true
+      })
     })
 
   it('limits the time of statements on connections of its own, and leaves no setting to who gets a pooler’s', async () => {
