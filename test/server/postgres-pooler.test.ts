@@ -8,6 +8,7 @@ import { openPostgres } from '../../server/stores/postgres.ts'
 import { emptyDatabase, newDatabase } from '../databases/postgres-log.ts'
 import { type Pooler, type PoolMode, startPooler, withoutPooler } from '../databases/pooler.ts'
 import { PostgresRig } from './postgres-rig.ts'
+import { runsContract } from './store-contract-runs.ts'
 import { type ContractSubject, storeContract } from './store-contract.ts'
 import { FakeClock, newEvent, until } from './support.ts'
 
@@ -35,7 +36,8 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     const url = through('transaction', await newDatabase(rig.server))
     return { store: await openPostgres(url), reopen: () => openPostgres(url) }
   }
-  storeContract('Postgres through a pooler’s transaction mode', { shared: true, hasOwnClock: true }, open)
+  const contract = process.env['LOOMI_TEST_FULL'] ? storeContract : runsContract
+  contract('Postgres through a pooler’s transaction mode', { shared: true, hasOwnClock: true }, open)
 
   for (const mode of ['transaction', 'session'] as const)
     it(`is migrated in ${mode} mode, also by several processes at once`, async () => {
