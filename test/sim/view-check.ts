@@ -89,8 +89,12 @@ export class ViewCheck {
     const { from, to } = notice
     this.#unconfirmed.doubt()
     this.#passTo(from - 1)
+    const { after, history } = this.#start
+    // Deleted, and then restored: an app that renders its own history is where it was before both.
+    const isAtStart = !this.last && history === 'none' && from === (after?.seq ?? 0) + 1
     const at = this.#goneTo ?? this.last?.seq ?? 0
-    if (from !== at + 1) this.#problem('lost', `is told that ${from} to ${to} are gone, and is at ${at}`)
+    if (from !== at + 1 && !isAtStart)
+      this.#problem('lost', `is told that ${from} to ${to} are gone, and is at ${at}`)
     if (to > this.#chronicle.prunedTo && !this.#isReplaced)
       this.#problem('untrue', `is told that ${from} to ${to} are gone; only ${this.#chronicle.prunedTo} are`)
     this.#goneTo = to
