@@ -14,6 +14,8 @@ import type { RunRef, Store } from './store.ts'
 const LOOK_MS = 150
 /** Without hints it is looked for so often. */
 const LOOK_ANYWAY_MS = 1000
+/** Of so many runs that were stopped in an outage the store is told once it is back. */
+const MAX_UNSAID = 1000
 /** A stop waits so long for what was emitted before it. */
 const STOP_FLUSH_MS = 1000
 /** Readers that come at the same moment ask for one sweep. */
@@ -40,6 +42,8 @@ export class RunBook {
   #lookAt = Infinity
   #stopWatch: (() => void) | null = null
   #sweptAt = -Infinity
+  /** Runs that were stopped here, as long as the store does not know. */
+  #unsaid: RunRef[] = []
   /** How far wall time is ahead of the time that this process has run. */
   #drift: number
   #patientUntil = -Infinity
@@ -133,6 +137,7 @@ export class RunBook {
     await this.#quietly(async () => {
       // Our own first: after an outage they have lapsed like those of the dead.
       if (this.#open.size > 0) await store.leaseRuns(this.#refs(), this.#deps.leaseMs)
+      await this.#sayStops()
       const ended = await store.endRuns('interrupted', { lapsed: true }, this.#now())
       if (ended > 0) log.refresh()
     })
@@ -154,6 +159,19 @@ export class RunBook {
       await this.#deps.store.endRuns('interrupted', { runs }, this.#now())
       this.#deps.log.refresh()
     })
+  }
+
+  /**
+   * Tells the store of the runs that were stopped here. One that was interrupted and is fed again may be at events that are
+   * stored already: what it said itself of its end is then none in the log.
+   */
+  async #sayStops(): Promise<void> {
+    const { store, leaseMs } = this.#deps
+    const runs = this.#unsaid.slice(-MAX_UNSAID)
+    if (runs.length === 0) return
+    await store.leaseRuns(runs, leaseMs)
+    await store.endRuns('stopped', { runs }, this.#now())
+    this.#unsaid = this.#unsaid.filter((run) => !runs.includes(run))
   }
 
   async #renew(): Promise<void> {

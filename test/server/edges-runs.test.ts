@@ -57,26 +57,38 @@ describe('an interrupted end takes nobody’s place', () => {
     assert.deepEqual(await ends(store), ['interrupted', 'complete'])
   })
 
-  it('a run that is fed again is stopped also where it is still at what was stored before', async () => {
-    const { loomis, clock, store } = processes(2)
-    const chunks = ['One ', 'two ', 'three'].map((content) => ({ choices: [{ delta: { content } }] }))
-    const answer = async function* (count: number) {
-      yield* chunks.slice(0, count)
-      await hang()
-    }
-    void loomis[0]!.session({ ...REF, runId: 'r' }).record(answer(2))
-    await clock.advance(100)
-    await loomis[0]!.close()
-    const again = loomis[1]!.session({ ...REF, runId: 'r' })
-    const { signal } = again
-    void again.record(answer(1))
-    await clock.advance(100)
-    const stopped = loomis[1]!.stop(REF.sessionId)
-    await clock.advance(2000)
-    await stopped
-    assert.equal(signal.aborted, true)
-    assert.deepEqual(await ends(store), ['interrupted', 'stopped'])
-  })
+  for (const isAway of [false, true])
+    it(`a run that is fed again is stopped also where it is still at what was stored before${isAway ? ', once the store is back' : ''}`, async () => {
+      const { memory, store, down } = fragile()
+      const { loomis, clock } = processes(2, store)
+      const chunks = ['One ', 'two ', 'three'].map((content) => ({ choices: [{ delta: { content } }] }))
+      const answer = async function* (count: number) {
+        yield* chunks.slice(0, count)
+        await hang()
+      }
+      void loomis[0]!.session({ ...REF, runId: 'r' }).record(answer(2))
+      await clock.advance(100)
+      await loomis[0]!.close()
+      const again = loomis[1]!.session({ ...REF, runId: 'r' })
+      const { signal } = again
+      void again.record(answer(1))
+      await clock.advance(100)
+      const stop = async (): Promise<string> => {
+        const done = loomis[1]!.stop(REF.sessionId)
+        const outcome = done.then(
+          () => 'stopped',
+          (error: LoomiError) => error.code,
+        )
+        await clock.advance(2000)
+        return outcome
+      }
+      down(isAway)
+      assert.equal(await stop(), isAway ? 'store_unavailable' : 'stopped')
+      assert.equal(signal.aborted, true)
+      down(false)
+      if (isAway) assert.equal(await stop(), 'stopped')
+      assert.deepEqual(await ends(memory), ['interrupted', 'stopped'])
+    })
 
   it('a tool result that the end of the stream makes is kept', async () => {
     const { loomis, clock, store } = processes(2)

@@ -17,6 +17,8 @@ interface Given {
   readonly feeds: { readonly server: Server; isOver: boolean }[]
   /** The store has all of it, as its producer was told. */
   isStored: boolean
+  /** It was stopped, and who asked for that was told that the store does not know of it. */
+  isCutShort: boolean
   /** Its log was lost or set back, or it was stopped: it need not be whole. */
   isTorn: boolean
 }
@@ -43,7 +45,7 @@ export class Producers {
   /** A process begins an answer. */
   begin(server: Server): void {
     const answer = drawAnswer(this.#deps.random, this.given.length + 1)
-    const given: Given = { answer, feeds: [], isStored: false, isTorn: false }
+    const given: Given = { answer, feeds: [], isStored: false, isCutShort: false, isTorn: false }
     this.given.push(given)
     this.#feed(given, server)
   }
@@ -59,6 +61,12 @@ export class Producers {
   /** What was said so far need not be whole. */
   tear(): void {
     for (const given of this.given) given.isTorn = true
+  }
+
+  /** A stop of what a process makes was rejected: it ended there all the same. */
+  cutShort(server: Server): void {
+    for (const given of this.given)
+      if (given.feeds.some((feed) => feed.server === server)) given.isCutShort = true
   }
 
   /** Whether nobody makes an answer any more. */
@@ -110,12 +118,14 @@ export class Producers {
     })
   }
 
-  #checkReading({ answer: { runId, form, reading }, isStored }: Given, rows: readonly Written[]): void {
+  #checkReading({ answer, isStored, isCutShort }: Given, rows: readonly Written[]): void {
+    const { runId, form, reading } = answer
+    const isWhole = isStored && !isCutShort
     const read = readRows(rows, form)
     if (!reading.startsWith(read))
       this.#deps.book.problem('reordered', `The log of ${runId} (${form}) reads ${read}, not ${reading}`)
     // A run that was stopped before it had an event, in a session that had none, leaves no trace.
-    else if (isStored && read !== reading && rows.length > 0 && rows.at(-1)!.row.content_type !== 'stopped')
+    else if (isWhole && read !== reading && rows.length > 0 && rows.at(-1)!.row.content_type !== 'stopped')
       this.#deps.book.problem(
         'lost',
         `${runId} (${form}) was stored, as was said, and the log ends after ${read}`,
