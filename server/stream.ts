@@ -160,7 +160,7 @@ class StreamLoop {
       return openStream(opens, this.#ref, head, { ...this.#query, cursor })
     })
     if (!opened) return
-    if (opened.position > 0 && !opens.isFromMemory) await this.#confirm()
+    if (!opens.isFromMemory) await this.#confirm()
     this.#position = opened.position
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
@@ -171,7 +171,10 @@ class StreamLoop {
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
   }
 
-  /** A reader may have rows whose producer does not know yet that they are stored: it must not get them once more. */
+  /**
+   * A reader may have rows whose producer does not know yet that they are stored, or be told that they are pruned: it must
+   * not get them once more.
+   */
   async #confirm(): Promise<void> {
     const { log, clock, storeTimeoutMs, onError } = this.#deps
     await within(clock, storeTimeoutMs, log.confirm(this.#ref)).catch(onError)
@@ -205,6 +208,7 @@ class StreamLoop {
       pieces.push(frameText(gap, formatCursor(this.#stream.epoch, first - 1)))
       this.#position = first - 1
       this.#tag = null
+      await this.#confirm()
     }
     const opening = this.#opening
     const inReplay = opening ? rows.filter(({ row }) => row.seq <= opening.to) : []

@@ -237,33 +237,39 @@ describe('after an outage', () => {
     await next.cancel()
   })
 
-  it('what is stored, as its producer does not know yet, is not shown to a reader who comes from its row', async () => {
-    const { store, memory } = moody()
-    let isAnswered = true
-    const deaf = storeWith(store, {
-      append: async (...asked) => {
-        const result = await store.append(...asked)
-        return isAnswered ? result : new Promise<never>(() => undefined)
-      },
+  for (const who of ['comes from its row', 'is told that it is pruned'])
+    it(`what is stored, as its producer does not know yet, is not shown to a reader who ${who}`, async () => {
+      const { store, memory } = moody()
+      let isAnswered = true
+      const deaf = storeWith(store, {
+        append: async (...asked) => {
+          const result = await store.append(...asked)
+          return isAnswered ? result : new Promise<never>(() => undefined)
+        },
+      })
+      const { loomi, clock } = makeWorld({ store: deaf })
+      const session = loomi.session({ ...REF, runId: 'r' })
+      session.message('one')
+      await settle()
+      isAnswered = false
+      session.message('two')
+      await clock.advance(50)
+      session.message('three')
+      await clock.advance(1100)
+      const [head] = await memory.heads([REF])
+      assert.equal(head?.head, 2)
+      // Either the app has rendered what the log holds, or none of it is left.
+      const isPruned = who !== 'comes from its row'
+      if (isPruned) {
+        await memory.append(REF, newEvents(1, 1, { run_id: 'other', event_data: '"newest"' }))
+        await memory.prune({ maxEventsPerSession: 1 }, 100)
+      }
+      const after = isPruned ? '0' : formatCursor(head.epoch, head.head, head.headKey)
+      const viewer = await openStream(loomi, { query: `after=${after}` })
+      const shown = dataOf(await events(viewer, isPruned ? 2 : 1))
+      assert.deepEqual(shown.toSorted(), isPruned ? ['newest', 'three'] : ['three'])
+      await viewer.cancel()
     })
-    const { loomi, clock } = makeWorld({ store: deaf })
-    const session = loomi.session({ ...REF, runId: 'r' })
-    session.message('one')
-    await settle()
-    isAnswered = false
-    session.message('two')
-    await clock.advance(50)
-    session.message('three')
-    await clock.advance(1100)
-    // The app has rendered what the log holds.
-    const [head] = await memory.heads([REF])
-    const after = formatCursor(head!.epoch, head!.head, head!.headKey)
-    assert.equal(head?.head, 2)
-    const viewer = await openStream(loomi, { query: `after=${after}` })
-    await viewer.take(1)
-    assert.deepEqual(dataOf(await events(viewer, 1)), ['three'])
-    await viewer.cancel()
-  })
 
   it('what the reader has displayed beyond what this process remembers is not announced as missed', async () => {
     const { store, memory, become } = moody()
