@@ -27,6 +27,8 @@ export interface Entry {
   readonly tail: Tail
   /** Reads that are under way, by the place they start after. */
   readonly reads: Map<string, Promise<Page | null>>
+  /** Takes it away when nobody has come to watch for a while. */
+  leaving: unknown
 }
 
 /** Lower than it was when we asked, or another row there: an older copy of the log has taken its place. */

@@ -25,6 +25,8 @@ import { Tail } from './tail.ts'
 import { Unconfirmed } from './unconfirmed.ts'
 
 const PAGE_ROWS = 500
+/** So long what is known of a session outlives its last viewer: a page that is loaded anew in an outage opens from it. */
+const LINGER_MS = 10_000
 
 /** One viewer's wake-ups. They carry nothing and may be one too many; they are never lost. */
 export interface Watch {
@@ -43,14 +45,17 @@ export class Log {
     for (const wake of this.#entries.get(name)?.watchers ?? []) wake()
   })
   readonly #store: Store
+  readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
   readonly #poll: Poll
   /** How many entries there have been. */
   #watched = 0
+  #isClosed = false
 
   /** `onPoll` is called now and then while somebody watches. */
   constructor(store: Store, clock: Clock, onError: (error: unknown) => void, onPoll = (): void => undefined) {
     this.#store = store
+    this.#clock = clock
     this.#poll = new Poll({ store, clock, onError, onPoll, look: (ids) => this.#look(ids) })
   }
 
@@ -69,6 +74,8 @@ export class Log {
 
   /** Adds events to the session and wakes those who watch it. */
   async append(ref: SessionRef, events: readonly NewEvent[], leaseMs?: number): Promise<AppendResult> {
+    // What is confirmed now is of this log; what was confirmed before must be, too.
+    if (this.unconfirmed.runs(ref).size > 0) await this.recheck(ref)
     const watched = this.#watched
     const result = await this.#store.append(ref, events, leaseMs)
     if (!result.ok) return result
@@ -91,9 +98,13 @@ export class Log {
   async confirm(ref: SessionRef): Promise<void> {
     const runs = this.unconfirmed.runs(ref)
     if (runs.size === 0) return
+    const discards = this.unconfirmed.discards(ref)
+    const [before = null] = await this.#store.heads([ref])
     const places = new Map<string, RunPlace>()
     for (const runId of runs) places.set(runId, await this.#store.runHigh(ref, runId))
     const [head = null] = await this.#store.heads([ref])
+    // Of a log that another one took the place of meanwhile nothing was learned, nor of a queue that is another's by now.
+    if (before?.epoch !== head?.epoch || this.unconfirmed.discards(ref) !== discards) return
     if (head) this.unconfirmed.confirmIn(ref, head)
     for (const [runId, place] of places) this.unconfirmed.confirmRun(ref, runId, place)
   }
@@ -158,9 +169,11 @@ export class Log {
         head: null,
         tail: new Tail(),
         reads: new Map(),
+        leaving: null,
       }
       this.#entries.set(name, entry)
     }
+    this.#clock.clearTimeout(entry.leaving)
     let dirty = false
     let waiting: (() => void) | null = null
     const wake = (): void => {
@@ -183,8 +196,7 @@ export class Log {
       wake,
       stop: () => {
         entry.watchers.delete(wake)
-        if (entry.watchers.size === 0 && this.#entries.get(name) === entry) this.#entries.delete(name)
-        if (this.#entries.size === 0) this.#poll.stop()
+        if (entry.watchers.size === 0) this.#leave(entry)
         wake()
       },
     }
@@ -197,8 +209,23 @@ export class Log {
 
   /** Stops polling and wakes everybody a last time. */
   close(): void {
+    this.#isClosed = true
     this.#poll.stop()
-    for (const entry of this.#entries.values()) wakeAll(entry)
+    for (const entry of this.#entries.values()) {
+      this.#clock.clearTimeout(entry.leaving)
+      wakeAll(entry)
+    }
+  }
+
+  #leave(entry: Entry): void {
+    if (this.#isClosed || !entry.head) this.#drop(entry)
+    else entry.leaving = this.#clock.setTimeout(() => this.#drop(entry), LINGER_MS)
+  }
+
+  #drop(entry: Entry): void {
+    const name = nameOf(entry.ref)
+    if (this.#entries.get(name) === entry) this.#entries.delete(name)
+    if (this.#entries.size === 0) this.#poll.stop()
   }
 
   /** Whether a head is the same log's, and that log has grown since. */

@@ -16,7 +16,8 @@ export function sparingly(clock: Clock, say: (error: LoomiError) => void): (erro
   const saidAt = new Map<string, number>()
   return (thrown) => {
     const error = toLoomiError(thrown, 'internal', thrown instanceof Error ? thrown.message : String(thrown))
-    if (!error.code.startsWith('store_')) return say(error)
+    // What is refused is lost, each time.
+    if (!error.code.startsWith('store_') || error.code === 'store_refused') return say(error)
     const words = `${error.code} ${error.message}`
     const now = clock.elapsed?.() ?? clock.now()
     if (now - (saidAt.get(words) ?? -Infinity) < AGAIN_MS) return

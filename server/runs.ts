@@ -58,6 +58,10 @@ export class RunBook {
   begin(run: Run): void {
     if (this.#closed) return
     this.#open.add(run)
+    this.#unsaid = this.#unsaid.filter(({ sessionId, runId }) => {
+      const { ref } = run
+      return sessionId !== ref.sessionId || runId !== ref.runId
+    })
     const { clock, leaseMs, store } = this.#deps
     this.#stopWatch ??= store.watch((sessionIds) => this.#hear(sessionIds))
     this.#renewTimer ??= clock.setTimeout(() => void this.#renew(), leaseMs / 3)
@@ -104,15 +108,12 @@ export class RunBook {
     const { store, log, clock } = this.#deps
     const here = [...this.#open].filter((run) => run.ref.sessionId === sessionId)
     for (const run of here) run.stop()
+    const stopped = here.filter(({ ending }) => ending === 'stopped')
+    this.#unsaid = [...this.#unsaid, ...stopped.map(({ ref }) => ref)].slice(-MAX_UNSAID)
     const enough = new AbortController()
     await Promise.race([flush(), sleep(clock, STOP_FLUSH_MS, enough.signal)])
     enough.abort()
-    // One that was interrupted and is fed again may be at events that are stored already: its end here is none in the log.
-    if (here.length > 0)
-      await store.leaseRuns(
-        here.map(({ ref }) => ref),
-        this.#deps.leaseMs,
-      )
+    await this.#sayStops()
     // An answer that has begun here meanwhile is another one.
     const except = this.#refs().filter((ref) => ref.sessionId === sessionId)
     const ended = await store.endRuns('stopped', { sessionId, except }, this.#now())
@@ -167,7 +168,7 @@ export class RunBook {
    */
   async #sayStops(): Promise<void> {
     const { store, leaseMs } = this.#deps
-    const runs = this.#unsaid.slice(-MAX_UNSAID)
+    const runs = this.#unsaid
     if (runs.length === 0) return
     await store.leaseRuns(runs, leaseMs)
     await store.endRuns('stopped', { runs }, this.#now())

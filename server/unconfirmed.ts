@@ -15,7 +15,7 @@ import {
 
 /** Of so many sessions the last discard is known; with one more all count as discarded now, which costs but a new opening. */
 const MAX_DISCARDS = 10_000
-/** Of so many sessions it is known in which log their events were confirmed; past that the longest untouched is forgotten. */
+/** Of so many sessions it is known in which log their events were confirmed; past that the longest untouched counts as discarded. */
 const MAX_CONFIRMED = 10_000
 
 interface Unstored extends UnconfirmedEvent {
@@ -75,7 +75,7 @@ export class Unconfirmed {
     this.#confirmed.delete(name)
     this.#confirmed.set(name, head)
     const [oldest] = this.#confirmed.keys()
-    if (this.#confirmed.size > MAX_CONFIRMED) this.#confirmed.delete(oldest!)
+    if (this.#confirmed.size > MAX_CONFIRMED) this.#discardOf(oldest!)
   }
 
   /** The head of the log when it last confirmed events of a session; null when it never did, or they are discarded. */
@@ -95,7 +95,10 @@ export class Unconfirmed {
 
   /** What a session's queue holds will never be stored: streams that may have it end, and come back to another boot. */
   discard(ref: SessionRef): void {
-    const name = nameOf(ref)
+    this.#discardOf(nameOf(ref))
+  }
+
+  #discardOf(name: string): void {
     this.#queues.delete(name)
     this.#confirmed.delete(name)
     if (this.#discards.size >= MAX_DISCARDS) {

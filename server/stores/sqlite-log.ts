@@ -194,7 +194,8 @@ export class SqliteLog {
     const interruptions = run.interruptions + (isInterrupted ? 1 : 0)
     const i = isInterrupted ? -interruptions : run.i + 1
     // A run that was leased before its session had an event, or whose session is closed, has nobody to tell.
-    if (session && session['user_id'] === userId && session['closed_seq'] === null) {
+    const isSaid = session?.['user_id'] === userId && session['closed_seq'] === null
+    if (isSaid) {
       const row: StoredEvent = {
         seq: Number(session['head']) + 1,
         run_id: runId,
@@ -212,7 +213,7 @@ export class SqliteLog {
       this.#sql.insertEvent.run(sessionId, ...columnsOf(row), this.#now())
       this.#sql.updateSession.run(row.seq, keyOf(row), null, sessionId)
     }
-    this.#sql.endRun.run(status, isInterrupted ? run.i : i, interruptions, sessionId, runId)
+    this.#sql.endRun.run(status, isSaid && !isInterrupted ? i : run.i, interruptions, sessionId, runId)
   }
 }
 

@@ -130,14 +130,16 @@ describe('after a discard of what is unconfirmed', () => {
     await next.cancel()
   })
 
-  for (const [what, change] of [
-    ['is deleted', (memory: Store) => memory.deleteSessions(REF)],
+  for (const [what, change, isAgain] of [
+    ['is deleted', (memory: Store) => memory.deleteSessions(REF), false],
+    ['is deleted and another is in its place', (memory: Store) => memory.deleteSessions(REF), true],
     [
       'is begun anew',
       async (memory: Store) => {
         await memory.deleteSessions(REF)
         await memory.append(REF, newEvents(1, 5, { run_id: 'other' }))
       },
+      false,
     ],
   ] as const)
     it(`a reader without a position is told so when the log that confirmed what it has ${what} while nobody watches`, async () => {
@@ -151,15 +153,25 @@ describe('after a discard of what is unconfirmed', () => {
       down(true)
       const viewer = await openStream(world.loomi)
       const boot = bootOf((await viewer.take(1))[0])
-      world.loomi.session({ ...REF, runId: 'r' }).message('one')
+      const session = world.loomi.session(REF)
+      session.message('one')
       await world.clock.advance(1100)
       assert.deepEqual(await events(viewer, 1, 'unconfirmed'), ['one'])
       await viewer.cancel()
       down(false)
-      await world.clock.advance(5000)
+      await world.clock.advance(20_000)
       assert.equal((await rowsOf(memory)).length, 1)
       assert.equal(await bootNow(), boot)
+      await world.clock.advance(20_000)
       await change(memory)
+      if (isAgain) {
+        // The next outage: what is confirmed then is of the log that there is now.
+        down(true)
+        session.message('two')
+        await world.clock.advance(1100)
+        down(false)
+        await world.clock.advance(20_000)
+      }
       assert.notEqual(await bootNow(), boot)
     })
 })

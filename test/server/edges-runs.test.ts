@@ -42,6 +42,23 @@ function fragile() {
 const hang = () => new Promise<never>(() => undefined)
 
 describe('an interrupted end takes nobody’s place', () => {
+  it('a run that its process has ended as it goes away does not end once more when it is stopped', async () => {
+    const { loomis, clock, store } = processes(1)
+    void loomis[0]!.session({ ...REF, runId: 'r' }).record(
+      (async function* () {
+        yield { choices: [{ delta: { content: 'One' } }] }
+        await hang()
+      })(),
+    )
+    await clock.advance(100)
+    const closed = loomis[0]!.close()
+    const stopped = loomis[0]!.stop(REF.sessionId)
+    await clock.advance(5000)
+    await Promise.allSettled([closed, stopped])
+    await clock.advance(60_000)
+    assert.equal((await ends(store)).length, 1)
+  })
+
   it('a run that was interrupted before its end is complete when it is fed again', async () => {
     const { loomis, clock, store } = processes(2)
     const chunks = ['One ', 'two'].map((content) => ({ choices: [{ delta: { content } }] }))
@@ -73,20 +90,18 @@ describe('an interrupted end takes nobody’s place', () => {
       const { signal } = again
       void again.record(answer(1))
       await clock.advance(100)
-      const stop = async (): Promise<string> => {
-        const done = loomis[1]!.stop(REF.sessionId)
-        const outcome = done.then(
-          () => 'stopped',
-          (error: LoomiError) => error.code,
-        )
-        await clock.advance(2000)
-        return outcome
-      }
       down(isAway)
-      assert.equal(await stop(), isAway ? 'store_unavailable' : 'stopped')
+      const stopped = loomis[1]!.stop(REF.sessionId).then(
+        () => 'stopped',
+        (error: LoomiError) => error.code,
+      )
+      await clock.advance(2000)
+      assert.equal(await stopped, isAway ? 'store_unavailable' : 'stopped')
       assert.equal(signal.aborted, true)
       down(false)
-      if (isAway) assert.equal(await stop(), 'stopped')
+      const viewer = await openStream(loomis[1]!)
+      await clock.advance(30_000)
+      await viewer.cancel()
       assert.deepEqual(await ends(memory), ['interrupted', 'stopped'])
     })
 

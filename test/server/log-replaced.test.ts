@@ -69,4 +69,32 @@ describe('the log that one process remembers, when an older copy of it has grown
     assert.equal(await keysAfter(10), 'replaced')
     assert.notEqual(log.unconfirmed.discards(REF), before)
   })
+
+  describe('and what was unconfirmed was confirmed in it', () => {
+    const unconfirmed = newEvent(11, { run_id: 'old' })
+    const ways: Readonly<Record<string, () => Promise<unknown>>> = {
+      'by an append': () => log.append(REF, [unconfirmed]),
+      'by a look at what is stored': async () => {
+        await store.append(REF, [unconfirmed])
+        await log.confirm(REF)
+      },
+    }
+    for (const [way, confirm] of Object.entries(ways))
+      for (const [what, grown] of [
+        ['is shorter', 0],
+        ['has grown on', 7],
+      ] as const)
+        it(`${way}, that is discarded as soon as the copy ${what}`, async () => {
+          log.unconfirmed.publish(REF, [{ of: {}, event: unconfirmed }])
+          await confirm()
+          const before = log.unconfirmed.discards(REF)
+          await store.append(REF, [newEvent(12, { run_id: 'old' })])
+          await log.recheck(REF)
+          assert.equal(log.unconfirmed.discards(REF), before)
+          restore(5)
+          if (grown > 0) await store.append(REF, newEvents(1, grown, { run_id: 'new' }))
+          await log.recheck(REF)
+          assert.notEqual(log.unconfirmed.discards(REF), before)
+        })
+  })
 })

@@ -135,6 +135,29 @@ for (const mood of ['failing', 'hanging'] as const) {
       await Promise.all([other.cancel(), back.cancel()])
     })
 
+    it('a page that is loaded anew, alone, gets what the process remembers and what is unconfirmed', async () => {
+      const { store, become } = moody()
+      const { loomi, clock } = makeWorld({ store })
+      const session = loomi.session(REF)
+      session.message('before')
+      await settle()
+      const tab = await openStream(loomi, { query: 'after=0' })
+      await tab.through('replay_complete')
+      become(mood)
+      session.message('one')
+      await clock.advance(1100)
+      await tab.cancel()
+      await clock.advance(3000)
+      const opening = openStream(loomi, { query: 'after=0' })
+      await clock.advance(3000)
+      const again = await opening
+      assert.deepEqual(dataOf(await events(again, 2)), ['before', 'one'])
+      session.message('two')
+      await settle()
+      assert.deepEqual(dataOf(await events(again, 1)), ['two'])
+      await again.cancel()
+    })
+
     it('a reader whose place nobody remembers is held, told so, and served when the store is back', async () => {
       const { store, become } = moody()
       const { loomi, clock } = makeWorld({ store })

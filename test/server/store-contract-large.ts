@@ -12,7 +12,7 @@ import type { Contract, ContractSubject } from './store-contract.ts'
 import { newEvent, newEvents, rowsOf, SEED } from './support.ts'
 
 const FULL = Boolean(process.env['LOOMI_TEST_FULL'])
-const EVENTS = FULL ? 1_000_000 : 8000
+const EVENTS = FULL ? 1_000_000 : 10_000
 const BATCH = 5000
 const HALF = EVENTS / 2
 /** As many as the server has pruned at once. */

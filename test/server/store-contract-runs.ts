@@ -108,8 +108,14 @@ export const runsContract: Contract = (name, { shared, hasOwnClock = false }, op
         }
         assert.deepEqual(await ends(ref), ['run-1/0 stopped'])
         assert.deepEqual(await store.heads([empty]), [null])
-        const late = await store.append(empty, [newEvent(1)])
-        assert.deepEqual(late, { ok: false, code: 'run_stopped', runId: 'run-1' })
+        // Nor is its own end acknowledged, which would be in no log.
+        for (const late of [newEvent(0, { event_type: 'run_end', content_type: 'stopped' }), newEvent(1)])
+          assert.deepEqual(await store.append(empty, [late]), {
+            ok: false,
+            code: 'run_stopped',
+            runId: 'run-1',
+          })
+        assert.deepEqual(await store.heads([empty]), [null])
       })
 
       it('writes nothing into a session that was closed', async () => {

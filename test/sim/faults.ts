@@ -139,7 +139,7 @@ export const FAULTS = {
     if (!server || !stage.chronicle.head) return
     stage.book.fault('session deleted', server.owner.name)
     stage.world.current = server.owner
-    server.loomi.deleteSession('s-42').catch(() => stage.producers.cutShort(server))
+    server.loomi.deleteSession('s-42').catch(stage.producers.stopping(server))
   },
   'answer fed again': (stage, random) => {
     const server = random.pick(stage.servers)
@@ -150,7 +150,7 @@ export const FAULTS = {
     if (!server) return
     stage.book.fault('answer stopped', server.owner.name)
     stage.world.current = server.owner
-    server.loomi.stop('s-42').catch(() => stage.producers.cutShort(server))
+    server.loomi.stop('s-42').catch(stage.producers.stopping(server))
   },
 } as const satisfies Readonly<Record<string, Fault>>
 

@@ -274,9 +274,15 @@ export class MemoryLog {
     const interruptions = run.interruptions + (isInterrupted ? 1 : 0)
     const end = { n: place.n, i: isInterrupted ? -interruptions : place.i + 1 }
     const session = this.#of(ref)
-    if (session && session.closedSeq === null)
-      this.#commit(ref, [endOf(ref.runId, session.head + 1, end, status, createdAt)])
-    this.runs.put({ ref, status, interruptions, place: isInterrupted ? place : end, leaseUntil: null })
+    const isSaid = session?.closedSeq === null
+    if (isSaid) this.#commit(ref, [endOf(ref.runId, session.head + 1, end, status, createdAt)])
+    this.runs.put({
+      ref,
+      status,
+      interruptions,
+      place: isSaid && !isInterrupted ? end : place,
+      leaseUntil: null,
+    })
   }
 
   #oldRows(

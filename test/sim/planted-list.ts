@@ -39,7 +39,8 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'publish what is published already',
-    83,
+    2134,
+
     'server/session-writer.ts',
     '      group.isPublished = true\n',
     '',
@@ -61,7 +62,7 @@ export const PLANTED: readonly Planted[] = [
   bug('end no run whose lease has lapsed', 51, 'server/runs.ts', '{ lapsed: true }', '{ runs: [] }'),
   bug(
     'lose a wake-up that comes while the log is read',
-    109,
+    12,
     'server/patience.ts',
     '      this.#hasNews = true\n',
     '',
@@ -81,14 +82,14 @@ export const PLANTED: readonly Planted[] = [
   },
   bug(
     'learn a new head and tell nobody',
-    25,
+    4,
     'server/log.ts',
     'if (entry && head) this.#learn(entry, head)',
     'if (entry && head) entry.head = head',
   ),
   bug(
     'share a read that began before the wake-up',
-    407,
+    150,
     'server/log-entry.ts',
     '  entry.reads.clear()\n',
     '',
@@ -138,7 +139,7 @@ export const PLANTED: readonly Planted[] = [
   bug('merge across `seen`', 29, 'server/frames.ts', '!bounds.includes(left.seq)', 'bounds.length >= 0'),
   bug(
     'take the row at the position in once more (`<` for `<=`)',
-    2647,
+    2339,
     'elements/client/frames.ts',
     "if (at.seq <= taken) return 'old'",
     "if (at.seq < taken) return 'old'",
@@ -182,7 +183,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'drop a provisional key',
-    13,
+    30,
     'elements/client/tail.ts',
     '    this.#byKey.set(key, added)\n',
     '    this.#byKey.set(`${key}?`, added)\n',

@@ -63,10 +63,13 @@ export class Producers {
     for (const given of this.given) given.isTorn = true
   }
 
-  /** A stop of what a process makes was rejected: it ended there all the same. */
-  cutShort(server: Server): void {
-    for (const given of this.given)
-      if (given.feeds.some((feed) => feed.server === server)) given.isCutShort = true
+  /** What a process makes now; the answer is called when a stop of it was rejected: it ended there all the same. */
+  stopping(server: Server): () => void {
+    const isMaking = (feed: Given['feeds'][number]): boolean => feed.server === server && !feed.isOver
+    const now = this.given.filter(({ feeds }) => feeds.some(isMaking))
+    return () => {
+      for (const given of now) given.isCutShort = true
+    }
   }
 
   /** Whether nobody makes an answer any more. */
