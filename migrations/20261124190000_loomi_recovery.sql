@@ -467,6 +467,7 @@ declare
   _run public.loomi_runs;
   _session public.loomi_sessions;
   _i integer;
+  _is_said boolean;
   _looked integer := 0;
   _ended integer := 0;
   _told text[] := '{}';
@@ -524,7 +525,8 @@ begin
       )
     )
     returning s.* into _session;
-    if found then
+    _is_said := found;
+    if _is_said then
       insert into public.loomi_stream_events (session_id, seq, run_id, n, i, event_type, content_type, agent_source,
         event_data, bytes, created_at)
       select _run.session_id, _session.head, _run.run_id, _run.last_n, _i, 'run_end', p_status, 'loomi',
@@ -533,7 +535,7 @@ begin
       if not _run.session_id = any (_told) then _told := _told || _run.session_id; end if;
     end if;
     update public.loomi_runs set status = p_status, lease_until = null,
-      last_i = case when _interrupts then last_i else _i end,
+      last_i = case when _is_said and not _interrupts then _i else last_i end,
       interruptions = interruptions + case when _interrupts then 1 else 0 end
     where session_id = _run.session_id and run_id = _run.run_id;
   end loop;
@@ -839,6 +841,7 @@ declare
   _nobody text := 'public';
   _table text;
   _function regprocedure;
+  _owner regrole;
   _has_service boolean := to_regrole('service_role') is not null;
 begin
   if to_regrole('anon') is not null then _nobody := _nobody || ', anon'; end if;
@@ -846,21 +849,25 @@ begin
   foreach _table in array _tables loop
     execute format('revoke all on public.%I from %s', _table, _nobody);
     continue when not _has_service;
-    execute format('revoke all on public.%I from service_role', _table);
+    select relowner into _owner from pg_class where oid = to_regclass('public.' || _table);
+    -- Who made the tables keeps everything.
+    if _owner <> to_regrole('service_role') then
+      execute format('revoke all on public.%I from service_role', _table);
+    end if;
     execute format('grant select%s on public.%I to service_role',
       case when _table <> 'loomi_migrations' then ', insert, update, delete' end, _table);
     execute format('alter table public.%I force row level security', _table);
     execute format('drop policy if exists loomi_server on public.%I', _table);
     -- Forced, it binds the owner too, who on a plain Postgres may be the one that the servers connect as.
-    execute format('create policy loomi_server on public.%I to service_role, %I using (true) with check (true)',
-      _table, current_user);
+    execute format('create policy loomi_server on public.%I to service_role, %s using (true) with check (true)',
+      _table, _owner);
   end loop;
-  for _function in
-    select p.oid::regprocedure from pg_proc p
+  for _function, _owner in
+    select p.oid, p.proowner from pg_proc p
     where p.pronamespace = 'public'::regnamespace and p.proname like 'loomi\_%'
   loop
     execute format('revoke all on function %s from %s', _function, _nobody);
-    continue when not _has_service;
+    continue when not _has_service or _owner = to_regrole('service_role');
     execute format('revoke all on function %s from service_role', _function);
     if _function::text not like '%loomi\_schedule\_cleanup%' then
       execute format('grant execute on function %s to service_role', _function);

@@ -86,7 +86,7 @@ describe('migrating a Postgres', { skip: withoutPostgres() }, () => {
     }
   })
 
-  // The last one: roles are the whole server's.
+  // The last ones: roles are the whole server's.
   it('serves the tables’ owner too where another database of the server has Supabase’s roles', async () => {
     await server.psql({ sql: 'create role service_role nologin' })
     const url = await emptyDatabase(server)
@@ -94,6 +94,23 @@ describe('migrating a Postgres', { skip: withoutPostgres() }, () => {
     const store = await openPostgres(url)
     assert.ok((await store.append(REF, [newEvent(1)])).ok)
     assert.equal((await store.read(REF, 0, 10)).events.length, 1)
+    await store.close()
+
+    const database = new URL(url).pathname.slice(1)
+    for (const file of migrationFiles()) await server.psql({ file }, { database })
+    const again = await openPostgres(url)
+    assert.equal((await again.read(REF, 0, 10)).events.length, 1, 'after a superuser ran the files again')
+    await again.close()
+  })
+
+  it('serves a service_role that owns the tables itself', async () => {
+    await server.psql({ sql: `alter role service_role login password 'its own'` })
+    const database = new URL(await emptyDatabase(server)).pathname.slice(1)
+    await server.psql({ sql: 'grant create on schema public to service_role' }, { database })
+    const url = server.url({ user: 'service_role', password: 'its own', database })
+    await migratePostgres(url)
+    const store = await openPostgres(url)
+    assert.ok((await store.append(REF, [newEvent(1)])).ok)
     await store.close()
   })
 })
