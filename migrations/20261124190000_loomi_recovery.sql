@@ -144,8 +144,9 @@ language sql stable set search_path = '' as
 $$ select max(version) from public.loomi_migrations $$;
 comment on function public.loomi_version is 'The newest migration that this database has.';
 
+-- Behind a pooler no other limit ends a call that waits, when its caller has long given up.
 create or replace function public.loomi_lock(p_session_id text) returns void
-language sql volatile set search_path = '' as
+language sql volatile set search_path = '' set lock_timeout = '10s' as
 $$ select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(p_session_id, 607841)) $$;
 comment on function public.loomi_lock is 'Takes a session''s lock, to the end of the transaction.';
 

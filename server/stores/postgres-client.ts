@@ -8,6 +8,8 @@ import { publicUrl } from './postgres-errors.ts'
 
 const CONNECT_MS = 5000
 const KEEP_ALIVE_MS = 30_000
+/** Goodbyes wait no longer. */
+const LEAVE_MS = 1000
 
 /** A database and how to connect to it. */
 export interface PostgresTarget {
@@ -34,7 +36,9 @@ export function postgresTarget(url: string): PostgresTarget {
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     application_name: 'loomi-recovery',
   }
-  return { name, isTransactionPooler, hasLimit: params.has('statement_timeout'), config }
+  const hasLimit =
+    params.has('statement_timeout') || (params.get('options') ?? '').includes('statement_timeout')
+  return { name, isTransactionPooler, hasLimit, config }
 }
 
 /** A connection that is still to be made; see the module. */
@@ -56,6 +60,14 @@ export class PostgresClient extends Client {
   async isDirect(): Promise<boolean> {
     const { rows } = await this.query<{ pid: number }>('select pg_backend_pid() as pid')
     return rows[0]?.pid === this.processID
+  }
+
+  /** Hangs up, and does not leave a pooler's connection listening for whoever gets it next. */
+  async leave(): Promise<void> {
+    const timer = setTimeout(() => this.cut(), LEAVE_MS)
+    await this.query('unlisten *').catch(() => undefined)
+    clearTimeout(timer)
+    this.cut()
   }
 
   /** Hangs up; calls under way are rejected. */

@@ -19,6 +19,8 @@ export interface EarDeps {
   readonly connect: () => PostgresClient
   /** It begins to listen, or does again; what was told before is lost. `isDirect`: with no pooler in between. */
   readonly onListen: (isDirect: boolean) => void
+  /** It listens no more, until `onListen` says that it does again. */
+  readonly onLost: () => void
   readonly onPayload: (payload: string) => void
 }
 
@@ -34,21 +36,22 @@ export class PostgresEar {
     this.#ended.abort()
   }
 
-  async #keepListening({ clock, connect, onListen, onPayload }: EarDeps): Promise<void> {
+  async #keepListening({ clock, connect, onListen, onLost, onPayload }: EarDeps): Promise<void> {
     const { signal } = this.#ended
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       const client = connect()
-      const cut = (): void => client.cut()
-      signal.addEventListener('abort', cut)
+      const leave = (): void => void client.leave()
+      signal.addEventListener('abort', leave)
       try {
         const isDirect = await listen(client, (payload) => signal.aborted || onPayload(payload))
         if (!signal.aborted) onListen(isDirect)
         waitMs = RETRY_MIN_MS
         await client.closed
+        if (!signal.aborted) onLost()
       } catch {
         // The database is away, and those who call it hear so.
       }
-      signal.removeEventListener('abort', cut)
+      signal.removeEventListener('abort', leave)
       client.cut()
       await sleep(clock, waitMs * (0.5 + Math.random() / 2), signal)
       if (signal.aborted) return

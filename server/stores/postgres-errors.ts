@@ -24,11 +24,17 @@ export function publicUrl(url: string): string {
 /** Any error of a call as a {@link LoomiError}. `store`: the {@link publicUrl}. */
 export function postgresError(error: unknown, store: string): LoomiError {
   if (error instanceof LoomiError) return error
-  const { code: said = '', message = String(error), severity } = error as Partial<Record<string, string>>
+  const { code = '', message = String(error), severity } = error as Partial<Record<string, string>>
   const cause = { cause: error }
   // Only what the database itself says has one; EPIPE looks like one of its codes.
-  if (severity === undefined) return unreachable(said, message, store, cause)
-  const code = said === '08P01' ? codeOfPooler(message) : said
+  if (severity === undefined) return unreachable(code, message, store, cause)
+  const refusal = POOLERS.find((one) => one.code === code && one.words.test(message))
+  if (refusal)
+    return new LoomiError(
+      refusal.kind,
+      `The pooler at ${store} answers: ${message} (${code}). ${refusal.remedy}`,
+      cause,
+    )
   const kind = sortSqlState(code)
   const remedy = REMEDIES[code] ?? REMEDIES[code.slice(0, 2)]
   if (code === '42883' || code === '42P01' || code === '3F000')
@@ -48,11 +54,51 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '53300': 'It has no connection left: raise max_connections, or run fewer processes.',
 }
 
-/** PgBouncer has this one code for all that it refuses. */
-function codeOfPooler(message: string): string {
-  if (/authentication failed|no such user/i.test(message)) return '28P01'
-  return /no such database|does not exist/i.test(message) ? '3D000' : '08P01'
-}
+/** What poolers refuse: PgBouncer has one code for all of it, and Supabase's own pooler another. */
+const POOLERS: readonly {
+  readonly code: string
+  readonly words: RegExp
+  readonly kind: 'store_misconfigured' | 'store_unavailable'
+  readonly remedy: string
+}[] = [
+  {
+    code: '08P01',
+    words: /authentication failed|no such user|role .* does not exist/i,
+    kind: 'store_misconfigured',
+    remedy: REMEDIES['28']!,
+  },
+  {
+    code: '08P01',
+    words: /no such database|does not exist/i,
+    kind: 'store_misconfigured',
+    remedy: REMEDIES['3D000']!,
+  },
+  {
+    code: '08P01',
+    words: /unsupported startup parameter/i,
+    kind: 'store_misconfigured',
+    remedy: 'Take the parameter out of the store’s URL, or add it to PgBouncer’s ignore_startup_parameters.',
+  },
+  {
+    code: '08P01',
+    words: /no more connections/i,
+    kind: 'store_unavailable',
+    remedy: 'Raise max_client_conn, or run fewer processes.',
+  },
+  {
+    code: 'XX000',
+    words: /tenant.*not found/i,
+    kind: 'store_misconfigured',
+    remedy:
+      'Through Supabase’s pooler the user is postgres.PROJECT: copy the URL from the project’s settings.',
+  },
+  {
+    code: 'XX000',
+    words: /max ?client/i,
+    kind: 'store_unavailable',
+    remedy: 'Raise the pool size in the project’s settings, or run fewer processes.',
+  },
+]
 
 function unreachable(code: string, message: string, store: string, cause: ErrorOptions): LoomiError {
   // Of the driver itself: the server wants a password and the URL has none.

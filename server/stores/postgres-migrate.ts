@@ -26,9 +26,9 @@ export async function migratePostgres(url: string): Promise<readonly string[]> {
   try {
     await client.connect()
     await client.query('begin')
-    await client.query(`select pg_advisory_xact_lock(${LOCK})`)
-    // A large log takes longer than any call may.
+    // A large log takes longer than any call may, and others wait for it.
     await client.query('set local statement_timeout = 0')
+    await client.query(`select pg_advisory_xact_lock(${LOCK})`)
     const applied = await appliedVersions(client)
     const newest = [...applied].toSorted().at(-1)
     if (newest !== undefined && newest > SCHEMA_VERSION) checkVersion(newest, name)

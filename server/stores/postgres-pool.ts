@@ -140,7 +140,11 @@ class Connections {
  * refuses; and where there is a pooler, it would stay with a connection that others get.
  */
 async function limit(client: PostgresClient): Promise<void> {
-  if (await client.isDirect()) await client.query(`set statement_timeout = ${STATEMENT_MS}`)
+  if (!(await client.isDirect())) return
+  // The role may have a limit of its own.
+  const least = `select set_config('statement_timeout', '${STATEMENT_MS}', false) from pg_settings
+    where name = 'statement_timeout' and setting::integer not between 1 and ${STATEMENT_MS}`
+  await client.query(least)
 }
 
 function toParameter(value: unknown): unknown {

@@ -43,6 +43,7 @@ export class PostgresWakeups {
     this.#isDeaf = pool.isTransactionPooler
     this.#clock = clock
     this.#polls = new Wakeups(clock)
+    if (this.#isDeaf) this.#warn()
   }
 
   /** Has `changed` called until the answer is called. */
@@ -86,8 +87,7 @@ export class PostgresWakeups {
 
   #start(): void {
     this.#poll()
-    if (this.#isDeaf) return this.#warn()
-    this.#listen()
+    if (!this.#isDeaf) this.#listen()
   }
 
   #rest(): void {
@@ -99,7 +99,8 @@ export class PostgresWakeups {
 
   #listen(): void {
     this.#hangUp()
-    this.#hasHeard = false
+    this.#hasHeard = this.#isTold = false
+    this.#isDirect = true
     this.#ear = new PostgresEar({
       clock: this.#clock,
       connect: () => this.#pool.client(),
@@ -109,6 +110,7 @@ export class PostgresWakeups {
         this.#wakeAll()
         void this.#probe()
       },
+      onLost: () => this.#poll(),
       onPayload: (payload) => this.#hear(payload),
     })
     this.#probeTimer = this.#clock.setTimeout(() => this.#check(), PROBE_MS)
@@ -152,7 +154,9 @@ export class PostgresWakeups {
   }
 
   async #probe(): Promise<void> {
-    this.#isTold = await this.#tell([`${this.#word}[]`])
+    const ear = this.#ear
+    const isTold = await this.#tell([`${this.#word}[]`])
+    if (this.#ear === ear) this.#isTold = isTold
   }
 
   /** Hints are not worth an error: who misses one reads a little later. */

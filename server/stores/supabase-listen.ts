@@ -22,7 +22,8 @@ export async function listeningWakeups(
 ): Promise<ListeningWakeups | null> {
   if (!/^postgres(ql)?:/i.test(url ?? '')) return null
   const pool = new PostgresPool(url!)
-  if (await isHeard(pool, call, clock)) return new ListeningWakeups(pool, clock)
+  if (!pool.isTransactionPooler && (await isHeard(pool, call, clock)))
+    return new ListeningWakeups(pool, clock)
   await pool.end()
   process.emitWarning(
     `What the Supabase project tells is not heard at DATABASE_URL (${pool.name}): another database, or a transaction ` +
@@ -61,6 +62,6 @@ async function isHeard(pool: PostgresPool, call: CallFunction, clock: Clock): Pr
   } catch {
     return false
   } finally {
-    client.cut()
+    void client.leave()
   }
 }

@@ -18,6 +18,9 @@ export interface Pooler {
   readonly port: number
   /** What it has written so far about what it does. */
   readonly log: string
+  /** Has it do nothing, while what is sent to it waits, until it is thawed. */
+  freeze(): void
+  thaw(): void
   remove(): Promise<void>
 }
 
@@ -89,6 +92,8 @@ export async function startPooler(
     get log() {
       return log
     },
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
     remove,
   }
 }

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { LoomiError, type LoomiErrorCode } from '../../server/errors.ts'
 import type { Store } from '../../server/store.ts'
 import { postgresError } from '../../server/stores/postgres-errors.ts'
+import { migratePostgres } from '../../server/stores/postgres-migrate.ts'
 import { openPostgres } from '../../server/stores/postgres.ts'
 import { sortSqlState } from '../../server/stores/sql-errors.ts'
 import { emptyDatabase, newDatabase } from '../databases/postgres-log.ts'
@@ -150,6 +151,40 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
       await impatient.close()
     })
   })
+
+  it('is no limit of a role’s to who waits for another to migrate', async () => {
+    const other = await newDatabase(server)
+    const database = new URL(other).pathname.slice(1)
+    await asRoot(`alter role app in database ${database} set statement_timeout = '100ms'`)
+    const locked = server.psql(
+      { sql: 'begin; select pg_advisory_xact_lock(607841); select pg_sleep(0.5); commit' },
+      { database },
+    )
+    const held = `select count(*) from pg_locks where locktype = 'advisory' and granted`
+    await until(async () => (await asRoot(held)).trim() !== '0', 'the lock')
+    assert.deepEqual(await migratePostgres(other), [])
+    await locked
+  })
+
+  for (const [code, message, kind, remedy] of [
+    ['08P01', 'FATAL: password authentication failed', 'store_misconfigured', /right user and password/],
+    ['08P01', 'server login failed: FATAL role "app" does not exist', 'store_misconfigured', /right user/],
+    ['08P01', 'FATAL: database "log" does not exist', 'store_misconfigured', /createdb/],
+    ['08P01', 'unsupported startup parameter: options', 'store_misconfigured', /ignore_startup_parameters/],
+    ['08P01', 'no more connections allowed (max_client_conn)', 'store_unavailable', /fewer processes/],
+    ['08P01', 'query_wait_timeout', 'store_unavailable', /query_wait_timeout \(08P01\)\.$/],
+    ['XX000', 'Tenant or user not found', 'store_misconfigured', /postgres\.PROJECT/],
+    ['XX000', '(ENOTFOUND) tenant/user postgres.abc not found', 'store_misconfigured', /postgres\.PROJECT/],
+    ['XX000', 'MaxClientsInSessionMode: max clients reached', 'store_unavailable', /pool size/],
+    ['XX000', '(EMAXCONN) max client connections reached, limit: 200', 'store_unavailable', /pool size/],
+    ['XX000', 'cache lookup failed for relation 1', 'store_failed', /XX000/],
+  ] as const)
+    it(`is told by a pooler that answers “${message}”`, () => {
+      const error = postgresError({ severity: 'FATAL', code, message }, name)
+      assert.equal(error.code, kind)
+      assert.match(error.message, remedy)
+      assert.equal(/createdb/.test(error.message), message.includes('database "'))
+    })
 
   it('is told apart from what is wrong with the way to it', () => {
     const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })

@@ -1,13 +1,15 @@
 /** The Postgres store behind a real PgBouncer, in both of its modes. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { Client } from 'pg'
 import type { LoomiError } from '../../server/errors.ts'
 import { migratePostgres } from '../../server/stores/postgres-migrate.ts'
 import { PostgresPool } from '../../server/stores/postgres-pool.ts'
 import { openPostgres } from '../../server/stores/postgres.ts'
+import { listeningWakeups } from '../../server/stores/supabase-listen.ts'
 import { emptyDatabase, newDatabase } from '../databases/postgres-log.ts'
 import { type Pooler, type PoolMode, startPooler, withoutPooler } from '../databases/pooler.ts'
-import { PostgresRig } from './postgres-rig.ts'
+import { nextOf, PostgresRig } from './postgres-rig.ts'
 import { runsContract } from './store-contract-runs.ts'
 import { type ContractSubject, storeContract } from './store-contract.ts'
 import { FakeClock, newEvent, until } from './support.ts'
@@ -71,8 +73,44 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     }
     assert.equal(await limit(rig.url), '10s')
     assert.equal(await limit(`${rig.url}?statement_timeout=500`), '500ms')
+    assert.equal(await limit(`${rig.url}?options=-c%20statement_timeout%3D1min`), '1min')
     assert.equal(await limit(through('transaction')), '0')
+    const url = await newDatabase(rig.server)
+    for (const [ofRole, is] of [
+      ['300ms', '300ms'],
+      ['2min', '10s'],
+    ]) {
+      const database = new URL(url).pathname.slice(1)
+      await rig.server.psql({
+        sql: `alter role app in database ${database} set statement_timeout = '${ofRole}'`,
+      })
+      assert.equal(await limit(url), is)
+    }
   })
+
+  for (const mode of ['transaction', 'session'] as const)
+    it(`has the server end what waits for a session and was given up, in ${mode} mode`, async () => {
+      const url = await newDatabase(rig.server)
+      // Seconds would be long for a test.
+      const impatient = `do $$ begin execute replace(pg_get_functiondef('loomi_lock'::regproc), '10s', '300ms'); end $$`
+      const owner = new Client(url)
+      await owner.connect()
+      await owner.query(impatient)
+      await owner.query('begin')
+      await owner.query(`select pg_advisory_xact_lock(hashtextextended('held', 607841))`)
+      const pool = new PostgresPool(through(mode, url), 100)
+      await assert.rejects(pool.call('loomi_lock', { p_session_id: 'held' }), /has not answered for 100 ms/)
+      await until(async () => {
+        const { rows } = await rig.pool.query(
+          `select from pg_locks join pg_database d on d.oid = database where datname = $1 and not granted`,
+          [new URL(url).pathname.slice(1)],
+        )
+        return rows.length === 0
+      }, 'the end of the waiting')
+      await owner.query('rollback')
+      await owner.end()
+      await pool.end()
+    })
 
   it('hears at once in session mode, and asks for nothing', async () => {
     // On this clock no poll falls due.
@@ -86,22 +124,98 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     await until(() => told.includes(ref.sessionId), 'the wake-up')
   })
 
-  const wakesByAsking = async (url: string, afterMs: number): Promise<void> => {
+  it('hears in session mode however long the pooler says nothing when it begins to listen again', async () => {
     const clock = new FakeClock()
+    const store = await rig.open({ clock }, through('session'))
+    // Who leaves at once does not stay to hear whether it is heard.
+    await new Promise<void>((resolve) => {
+      const stop = store.watch(() => {
+        stop()
+        resolve()
+      })
+    })
+    await store.heads([])
+    poolers.session.freeze()
+    const told: string[] = []
+    store.watch((ids) => told.push(...(ids ?? [])))
+    await clock.advance(10_000)
+    poolers.session.thaw()
+    const other = await rig.open()
+    const ref = rig.fresh()
+    await until(async () => {
+      await other.append(ref, [newEvent(await nextOf(other, ref))])
+      return told.includes(ref.sessionId)
+    }, 'a wake-up')
+  })
+
+  /** What those who come next are told of by a pooler that has one connection. */
+  const heardByStrangers = async (url: string): Promise<unknown> => {
+    const stranger = new Client(url)
+    await stranger.connect()
+    const { rows } = await stranger.query<{ name: string }>('select pg_listening_channels() as name')
+    await stranger.end()
+    return rows.map(({ name }) => name)
+  }
+
+  it('leaves no LISTEN behind when nothing is heard in transaction mode, or nobody watches any more', async () => {
+    const pooler = await startPooler(rig.server, 'transaction', 1)
+    const url = rig.urlAt(pooler.port)
+    const ear = await directEar()
+
+    const clock = new FakeClock()
+    const store = await rig.open({ clock }, url)
+    const stop = store.watch(() => undefined)
+    await until(() => ear.heard.length > 0, 'the word to itself')
+    assert.deepEqual(await heardByStrangers(url), ['loomi'])
+    stop()
+    await until(async () => `${await heardByStrangers(url)}` === '', 'the end of the LISTEN of a watch')
+
+    const trial = new FakeClock()
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+    const opening = listeningWakeups(url, async () => ask(), trial)
+    await asked
+    assert.deepEqual(await heardByStrangers(url), ['loomi'])
+    await trial.advance(3000)
+    assert.equal(await opening, null)
+    await until(async () => `${await heardByStrangers(url)}` === '', 'the end of the LISTEN of a trial')
+
+    await store.close()
+    await ear.end()
+    await pooler.remove()
+  })
+
+  /** Listens past all poolers. */
+  const directEar = async (): Promise<{ readonly heard: string[]; end(): Promise<void> }> => {
+    const client = new Client(rig.url)
+    const heard: string[] = []
+    client.on('notification', ({ payload = '' }) => heard.push(payload))
+    await client.connect()
+    await client.query('listen loomi')
+    return { heard, end: () => client.end() }
+  }
+
+  const wakesByAsking = async (url: string, isTold: boolean): Promise<void> => {
+    const clock = new FakeClock()
+    const ear = await directEar()
     const warnings: (Error & { code?: string })[] = []
     const note = (warning: Error): void => void warnings.push(warning)
     process.on('warning', note)
     const store = await rig.open({ clock }, url)
+    if (isTold) await until(() => warnings.length > 0, 'the warning of a store that is opened')
     const other = await rig.open({}, through('transaction'))
     let hints = 0
     store.watch((ids) => ids === undefined && hints++)
     await other.append(rig.fresh(), [newEvent(1)])
     await clock.advance(100)
     assert.ok(hints > 0, 'it asks from the start')
-    await until(async () => {
-      if (afterMs > 0) await clock.advance(afterMs)
-      return warnings.length > 0
-    }, 'the warning')
+    if (!isTold) {
+      await until(() => ear.heard.some((payload) => payload.endsWith('[]')), 'the word to itself')
+      // By the same way as the answer to that word, and after it.
+      await store.heads([])
+      await clock.advance(5000)
+    }
+    await until(() => warnings.length > 0, 'the warning')
+    await ear.end()
     process.off('warning', note)
     assert.deepEqual(
       warnings.map(({ code }) => code),
@@ -123,10 +237,10 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
   }
 
   it('says at once that it cannot hear in transaction mode, where the URL tells, and wakes by asking', async () => {
-    await wakesByAsking(`${through('transaction')}?pgbouncer=true`, 0)
+    await wakesByAsking(`${through('transaction')}?pgbouncer=true`, true)
   })
 
   it('finds out soon in transaction mode where the URL does not tell, and listens no more', async () => {
-    await wakesByAsking(through('transaction'), 5000)
+    await wakesByAsking(through('transaction'), false)
   })
 })

@@ -83,12 +83,37 @@ describe('the wake-ups of the Postgres store', { skip: withoutPostgres() }, () =
     await relay.close()
   })
 
+  it('come from asking as soon as it is known that nothing can be heard', async () => {
+    const clock = new FakeClock()
+    const store = await rig.open({ clock })
+    const told = await rig.watched(store)
+    await until(() => clock.pending === 1, 'the end of the polling, but for the next look at itself')
+    await rig.server.psql({ sql: 'alter role app connection limit 0' })
+    try {
+      assert.ok((await killListeners()) >= 1)
+      await until(() => clock.pending > 1, 'the next try to listen')
+      await clock.advance(100)
+      assert.ok(told.includes(null))
+    } finally {
+      await rig.server.psql({ sql: 'alter role app connection limit -1' })
+    }
+    const [other, ref] = [await rig.open(), rig.fresh()]
+    await until(async () => {
+      await clock.advance(500)
+      await other.append(ref, [newEvent(await nextOf(other, ref))])
+      return told.includes(ref.sessionId)
+    }, 'a wake-up')
+    await until(() => clock.pending === 1, 'the end of the polling')
+    await store.close()
+  })
+
   it('come from asking, which is said once, through a transaction pooler', async () => {
     const warnings: string[] = []
     const note = (warning: Error & { code?: string }): void => void warnings.push(warning.code ?? '')
     process.on('warning', note)
     const clock = new FakeClock()
     const store = await rig.open({ clock }, `${rig.url}?pgbouncer=true`)
+    await until(() => warnings.length > 0, 'the warning')
     let hints = 0
     const stop = store.watch(() => hints++)
     stop()
@@ -96,7 +121,6 @@ describe('the wake-ups of the Postgres store', { skip: withoutPostgres() }, () =
     await store.append(rig.fresh(), [newEvent(1)])
     await clock.advance(250)
     assert.equal(hints, 2)
-    await until(() => warnings.length > 0, 'the warning')
     process.off('warning', note)
     assert.deepEqual(warnings, ['LOOMI_NO_LISTEN'])
     await store.close()

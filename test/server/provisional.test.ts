@@ -290,7 +290,7 @@ describe('after an outage', () => {
       const after = isPruned ? '0' : formatCursor(head.epoch, head.head, head.headKey)
       const viewer = await openStream(loomi, { query: `after=${after}` })
       const shown = dataOf(await events(viewer, isPruned ? 2 : 1))
-      assert.deepEqual(shown.toSorted(), isPruned ? ['newest', 'three'] : ['three'])
+      assert.deepEqual(new Set(shown), new Set(isPruned ? ['newest', 'three'] : ['three']))
       await viewer.cancel()
     })
 

@@ -40,6 +40,14 @@ describe('the wake-ups of a Supabase store', { skip: withoutPostgres() }, () => 
     assert.deepEqual(await wakeUp(rig.ownerUrl), new Set([REF.sessionId]))
   })
 
+  it('come by asking, and with a warning, when DATABASE_URL says that it is a transaction pooler', async () => {
+    const warned = once(process, 'warning') as Promise<[Error & { code: string }]>
+    assert.equal(await wakeUp(`${rig.ownerUrl}?pgbouncer=true`), undefined)
+    const [warning] = await warned
+    assert.equal(warning.code, 'LOOMI_NO_LISTEN')
+    assert.match(warning.message, /transaction pooler/)
+  })
+
   it('come by asking, and with a warning, when DATABASE_URL is another database', async () => {
     await rig.psql('create database another owner project_owner')
     const warned = once(process, 'warning') as Promise<[Error & { code: string }]>
