@@ -109,6 +109,14 @@ export class Log {
     for (const [runId, place] of places) this.unconfirmed.confirmRun(ref, runId, place)
   }
 
+  /** The same by what this process remembers, while the store can't be asked. */
+  confirmFromMemory(ref: SessionRef): void {
+    // An interruption stands outside the places.
+    const stored = (this.recall(ref)?.rows ?? []).filter(({ row }) => row.i >= 0)
+    const places = new Map(stored.map(({ row }) => [row.run_id, row]))
+    for (const [runId, place] of places) this.unconfirmed.confirmRun(ref, runId, place)
+  }
+
   /**
    * Discards what was unconfirmed if the log that confirmed it is gone, or is an older copy of itself, which nobody noticed
    * while nobody watched: a reader that comes back may still have it on screen.

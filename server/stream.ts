@@ -160,7 +160,8 @@ class StreamLoop {
       return openStream(opens, this.#ref, head, { ...this.#query, cursor })
     })
     if (!opened) return
-    if (!opens.isFromMemory) await this.#confirm()
+    if (opens.isFromMemory) this.#deps.log.confirmFromMemory(this.#ref)
+    else await this.#confirm()
     this.#position = opened.position
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null

@@ -294,6 +294,35 @@ describe('after an outage', () => {
       await viewer.cancel()
     })
 
+  it('what is stored, as its producer does not know yet, is not shown to who comes from its row as the store goes away', async () => {
+    const { store, memory, become } = moody()
+    let isAnswered = true
+    const deaf = storeWith(store, {
+      append: async (...asked) => {
+        const result = await store.append(...asked)
+        return isAnswered ? result : new Promise<never>(() => undefined)
+      },
+    })
+    const { loomi, clock } = makeWorld({ store: deaf })
+    const session = loomi.session({ ...REF, runId: 'r' })
+    session.message('one')
+    await settle()
+    const tab = await openStream(loomi, { query: 'after=0' })
+    isAnswered = false
+    session.message('two')
+    await clock.advance(50)
+    session.message('three')
+    // By then the log was looked at: the process knows the row, and its producer does not.
+    await clock.advance(11_000)
+    become('failing')
+    const [head] = await memory.heads([REF])
+    assert.equal(head?.head, 2)
+    const after = formatCursor(head.epoch, head.head, head.headKey)
+    const viewer = await openStream(loomi, { query: `after=${after}` })
+    assert.deepEqual(dataOf(await events(viewer, 1)), ['three'])
+    for (const reader of [tab, viewer]) await reader.cancel()
+  })
+
   it('what the reader has displayed beyond what this process remembers is not announced as missed', async () => {
     const { store, memory, become } = moody()
     const { loomi, clock } = makeWorld({ store })
