@@ -149,7 +149,7 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
   })
 
   /** What those who come next are told of by a pooler that has one connection. */
-  const heardByStrangers = async (url: string): Promise<unknown> => {
+  const heardByStrangers = async (url: string): Promise<string[]> => {
     const stranger = new Client(url)
     await stranger.connect()
     const { rows } = await stranger.query<{ name: string }>('select pg_listening_channels() as name')
@@ -168,7 +168,7 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     await until(() => ear.heard.length > 0, 'the word to itself')
     assert.deepEqual(await heardByStrangers(url), ['loomi'])
     stop()
-    await until(async () => `${await heardByStrangers(url)}` === '', 'the end of the LISTEN of a watch')
+    await until(async () => (await heardByStrangers(url)).length === 0, 'the end of the LISTEN of a watch')
 
     const trial = new FakeClock()
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
@@ -177,7 +177,7 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     assert.deepEqual(await heardByStrangers(url), ['loomi'])
     await trial.advance(3000)
     assert.equal(await opening, null)
-    await until(async () => `${await heardByStrangers(url)}` === '', 'the end of the LISTEN of a trial')
+    await until(async () => (await heardByStrangers(url)).length === 0, 'the end of the LISTEN of a trial')
 
     await store.close()
     await ear.end()

@@ -190,7 +190,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'show what is stored once more as provisional',
-    61,
+    786,
     'elements/client/items.ts',
     'if (known || this.#tail.isStored(event)) return',
     'if (known) return',
