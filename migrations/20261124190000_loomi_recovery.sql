@@ -35,7 +35,7 @@ comment on column public.loomi_sessions.epoch is 'A random word made with the lo
 comment on column public.loomi_sessions.head is 'Seq of the newest row of the log.';
 comment on column public.loomi_sessions.head_key is 'Key of the newest row: <run_id>/<n>, with .<i> where i is not 0.';
 comment on column public.loomi_sessions.closed_seq is 'Seq of the row that closed the session, null while it is open.';
-comment on column public.loomi_sessions.pruned_seq is 'Seq of the newest row that was pruned, null when none was.';
+comment on column public.loomi_sessions.pruned_seq is 'Seq of the newest row that was pruned, null when none was. Rows up to it that a partial restore brings back are not pruned again: delete them by hand.';
 comment on column public.loomi_sessions.pruned_key is 'Key of the newest row that was pruned.';
 comment on column public.loomi_sessions.created_at is 'When its first event was stored.';
 

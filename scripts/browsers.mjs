@@ -52,7 +52,7 @@ export async function installEngines() {
   // Ubuntu lacks some of them, and apt installs all or none.
   const each = `for package in ${APT.join(' ')}; do ${get} "$package" || true; done`
   // Its package is of one version of Postgres, which is known when that is here.
-  const cron = `for folder in ${POSTGRES}/*/; do ${get} "postgresql-$(basename "$folder")-cron" || true; done`
+  const cron = `for folder in ${POSTGRES}/*/; do [ ! -d "$folder" ] || ${get} "postgresql-$(basename "$folder")-cron" || true; done`
   // The tests start their own databases: none is to run beside them.
   const conf = '/etc/postgresql-common/createcluster.conf'
   const noCluster = `{ [ -e ${conf} ] || { mkdir -p ${dirname(conf)} && echo create_main_cluster = false > ${conf}; }; }`

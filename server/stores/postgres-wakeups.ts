@@ -110,7 +110,10 @@ export class PostgresWakeups {
         this.#wakeAll()
         void this.#probe()
       },
-      onLost: () => this.#poll(),
+      onLost: () => {
+        this.#isTold = false
+        this.#poll()
+      },
       onPayload: (payload) => this.#hear(payload),
     })
     this.#probeTimer = this.#clock.setTimeout(() => this.#check(), PROBE_MS)

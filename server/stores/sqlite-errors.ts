@@ -48,15 +48,20 @@ const DAMAGED: Meaning = {
 }
 
 const MEANINGS: Readonly<Record<number, Meaning>> = {
+  // SQLITE_BUSY, while it is opened: what was open already has waited for its turn.
+  5: {
+    code: 'store_busy',
+    remedy: 'Another process is preparing it, or holds its lock. It is tried again.',
+  },
   // SQLITE_READONLY: the file was opened by somebody who may not write to it.
   8: {
     code: 'store_misconfigured',
     remedy: 'Let this process write to the log’s file and to its folder.',
   },
-  // SQLITE_IOERR, also for a file system that has become read-only under the log.
+  // SQLITE_IOERR, also for a file system that has become read-only under the log, or has no room for the files beside it.
   10: {
     code: 'store_unavailable',
-    remedy: 'It is tried again; is its disk broken, gone, or mounted read-only?',
+    remedy: 'It is tried again; is its disk full, broken, gone, or mounted read-only?',
   },
   // SQLITE_CORRUPT
   11: DAMAGED,
@@ -75,8 +80,8 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   26: DAMAGED,
 }
 
-/** What also an opening may find: a file or a disk that takes no changes, and a full one. */
-const OPENING: ReadonlySet<number> = new Set([8, 10, 13])
+/** What also an opening may find: a file that is held or damaged or takes no changes, a disk that is full or takes none. */
+const OPENING: ReadonlySet<number> = new Set([5, 8, 10, 11, 13, 26])
 
 const ELSEWHERE: Meaning = {
   code: 'store_unavailable',

@@ -101,9 +101,16 @@ export function prepareSchema(db: DatabaseSync, now: number): void {
     db.exec(`pragma user_version = ${VERSION}`)
     db.exec('commit')
   } catch (error) {
-    db.exec('rollback')
+    rollBack(db)
     throw error
   }
+}
+
+/** A full disk ends a transaction by itself; and what failed first is what is to be told. */
+function rollBack(db: DatabaseSync): void {
+  try {
+    if (db.isTransaction) db.exec('rollback')
+  } catch {}
 }
 
 function versionOf(db: DatabaseSync): number {

@@ -38,7 +38,8 @@ const POLL_MS = 50
 
 /**
  * Opens a SQLite log. `path` is a file (its folder is made) or `:memory:`; `now` says how old rows are and when leases lapse,
- * in milliseconds since 1970. Throws `store_unavailable` when it can't, `store_misconfigured` when it may not write to it.
+ * in milliseconds since 1970. Throws `store_unavailable` when it can't, `store_misconfigured` when it may not write to it,
+ * `store_busy` when another process holds it, `store_failed` when it is damaged or of a newer version.
  */
 export function openSqlite(path: string, now: () => number = Date.now): Store {
   return new SqliteStore(path, now)

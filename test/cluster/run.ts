@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import { addTo, isClean, noVerdict } from '../wire/truth.ts'
 import { SHARED_STORES } from './shared-stores.ts'
-import { type Size, trialsOf, tryOut } from './trials.ts'
+import { isTooLate, type Size, trialsOf, tryOut } from './trials.ts'
 
 const { values } = parseArgs({
   options: { store: { type: 'string', default: '' }, trial: { type: 'string', default: '' } },
@@ -15,6 +15,7 @@ const { values } = parseArgs({
 const LONG: Size = { sessions: 8, chunks: 3000, kills: 20, downMs: 10_000, silentMs: 60_000 }
 
 const total = { ...noVerdict(), events: 0, kills: 0 }
+let isLate = false
 for (const name of Object.keys(SHARED_STORES).filter((name) => name.startsWith(values.store))) {
   for (const trial of trialsOf(name).filter((trial) => trial.startsWith(values.trial))) {
     const report = await tryOut(trial, name, LONG)
@@ -25,6 +26,10 @@ for (const name of Object.keys(SHARED_STORES).filter((name) => name.startsWith(v
         `p50 ${late(0.5)}, p99 ${late(0.99)}, at most ${late(1)}`,
     )
     for (const why of wrong.slice(0, 10)) console.log(`  ${why}`)
+    if (isTooLate(trial, report)) {
+      isLate = true
+      console.log('  too late')
+    }
     addTo(total, report)
     total.events += events
     total.kills += kills
@@ -34,4 +39,4 @@ const { lost, duplicated, reordered, events, kills } = total
 console.log(
   `${events} events, ${kills} kills: ${lost} lost, ${duplicated} duplicated, ${reordered} reordered`,
 )
-process.exitCode = isClean(total) && events > 0 ? 0 : 1
+process.exitCode = isClean(total) && events > 0 && !isLate ? 0 : 1

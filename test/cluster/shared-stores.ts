@@ -5,7 +5,7 @@ import { openStore } from '../../server/stores/open.ts'
 import { openSupabase } from '../../server/stores/supabase.ts'
 import { newDatabase } from '../databases/postgres-log.ts'
 import { startPostgres } from '../databases/postgres.ts'
-import { startRelay } from '../databases/relay.ts'
+import { type Relay, startRelay } from '../databases/relay.ts'
 import { SupabaseRig } from '../databases/supabase.ts'
 import { tempFolder } from '../server/support.ts'
 
@@ -28,6 +28,7 @@ export const SHARED_STORES: Readonly<Record<string, () => Promise<SharedStore>>>
   sqlite,
   postgres,
   supabase,
+  'supabase with DATABASE_URL': () => supabase({ listens: true }),
 }
 
 async function sqlite(): Promise<SharedStore> {
@@ -61,10 +62,7 @@ async function postgres(): Promise<SharedStore> {
       await delay(downMs)
       await server.start()
     },
-    async muffle(ms) {
-      // Those that are made anew are cut as well.
-      for (const end = Date.now() + ms; Date.now() < end; await delay(100)) relay.cut('listen')
-    },
+    muffle: (ms) => muffle(relay, ms),
     async close() {
       await store.close()
       await relay.close()
@@ -73,24 +71,36 @@ async function postgres(): Promise<SharedStore> {
   }
 }
 
-async function supabase(): Promise<SharedStore> {
+async function supabase({ listens = false } = {}): Promise<SharedStore> {
   const server = await startPostgres({ durable: true })
   const rig = await SupabaseRig.start({ postgres: server })
+  const relay = listens ? await startRelay(server.port) : null
   const store = await openSupabase({ env: rig.env })
   return {
     url: 'supabase:',
-    env: rig.env,
+    env: relay
+      ? { ...rig.env, DATABASE_URL: rig.ownerUrl.replace(`:${server.port}/`, `:${relay.port}/`) }
+      : rig.env,
     store,
     async restart(downMs) {
       await server.stop('kill')
       await delay(downMs)
       await server.start()
     },
-    muffle: null,
+    muffle: relay && ((ms) => muffle(relay, ms)),
     async close() {
       await store.close()
+      await relay?.close()
       await rig.remove()
       await server.remove()
     },
   }
+}
+
+/** Those who listen hear nothing more, and nobody can begin to. */
+async function muffle(relay: Relay, ms: number): Promise<void> {
+  relay.refuse('listen')
+  relay.cut('listen')
+  await delay(ms)
+  relay.refuse(null)
 }

@@ -6,6 +6,8 @@ export interface Relay {
   readonly port: number
   /** Lets nothing through on connections over which this was sent; new ones are not concerned. */
   cut(sent?: string): number
+  /** From now on ends connections over which this is sent, which does not arrive any more; null: no longer. */
+  refuse(sent: string | null): void
   close(): Promise<void>
 }
 
@@ -18,10 +20,17 @@ interface Pair {
 /** Opens a way to a port of this machine. */
 export async function startRelay(port: number): Promise<Relay> {
   const pairs = new Set<Pair>()
+  let refused: string | null = null
   const relay = createServer((client) => {
     const pair: Pair = { client, server: connect(port, '127.0.0.1'), sent: '' }
     pairs.add(pair)
-    client.on('data', (bytes) => (pair.sent = (pair.sent + bytes.toString('latin1')).slice(-2000)))
+    // Before the pipe hears of it.
+    client.on('data', (bytes) => {
+      pair.sent = (pair.sent + bytes.toString('latin1')).slice(-2000)
+      if (refused === null || !pair.sent.includes(refused)) return
+      client.destroy()
+      pair.server.destroy()
+    })
     client.pipe(pair.server).pipe(client)
     for (const socket of [client, pair.server]) {
       socket.on('error', () => undefined)
@@ -44,6 +53,9 @@ export async function startRelay(port: number): Promise<Relay> {
         server.resume()
       }
       return concerned.length
+    },
+    refuse(sent) {
+      refused = sent
     },
     async close() {
       for (const { client, server } of pairs) {

@@ -1,14 +1,29 @@
 /** Disks in trouble: a small one of a test's own that can be full, and files that take no writes. Both only for root on Linux. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onLeaving } from './postgres.ts'
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const PAGE = new Uint8Array(4096)
 /** What nobody could delete. */
 const frozen = new Set<string>()
-process.once('exit', () => frozen.size > 0 && thaw([...frozen]))
+const mounted = new Set<SmallDisk>()
+// Once for all of them: there may be many.
+onLeaving(() => {
+  for (const path of frozen) whyNot(() => thaw([path]), '')
+  for (const disk of mounted) whyNot(() => disk.remove(), '')
+})
 
 /** Why there can be no such disk here, false when there can. Fits a test's `skip`. */
 export function withoutSmallDisk(): string | false {
@@ -47,7 +62,6 @@ export function thaw(paths: readonly string[]): void {
 /** The disk; see the module. */
 export class SmallDisk {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'loomi-disk-'))
-  readonly #unmounts = (): void => this.#unmount()
 
   constructor(megabytes: number) {
     try {
@@ -56,8 +70,7 @@ export class SmallDisk {
       rmdirSync(this.folder)
       throw error
     }
-    process.once('exit', this.#unmounts)
-    for (const signal of SIGNALS) process.once(signal, leave)
+    mounted.add(this)
   }
 
   path(name: string): string {
@@ -69,13 +82,14 @@ export class SmallDisk {
     quietly('chown', user, this.folder)
   }
 
-  /** From now on not a byte more fits. */
-  fill(): void {
+  /** From now on not a byte more fits than some pages of 4 KiB: none, when nothing is said. */
+  fill(pages = 0): void {
     const filler = openSync(this.path('filler'), 'w')
     try {
       for (;;) writeSync(filler, PAGE)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      ftruncateSync(filler, fstatSync(filler).size - pages * PAGE.length)
     } finally {
       closeSync(filler)
     }
@@ -92,21 +106,11 @@ export class SmallDisk {
   }
 
   remove(): void {
-    process.off('exit', this.#unmounts)
-    for (const signal of SIGNALS) process.off(signal, leave)
-    this.#unmount()
-  }
-
-  #unmount(): void {
+    mounted.delete(this)
     // Also under somebody who has not let go of it.
     quietly('umount', '-l', this.folder)
     rmdirSync(this.folder)
   }
-}
-
-/** So that what is to be done at the exit is done. */
-function leave(): never {
-  process.exit(130)
 }
 
 function canWrite(file: number): boolean {

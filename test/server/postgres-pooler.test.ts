@@ -1,6 +1,6 @@
 /** The Postgres store behind a real PgBouncer, in both of its modes. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { after, before, describe, it, type TestContext } from 'node:test'
 import { Client } from 'pg'
 import type { LoomiError } from '../../server/errors.ts'
 import { migratePostgres } from '../../server/stores/postgres-migrate.ts'
@@ -89,16 +89,18 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
   })
 
   for (const mode of ['transaction', 'session'] as const)
-    it(`has the server end what waits for a session and was given up, in ${mode} mode`, async () => {
+    it(`has the server end what waits for a session and was given up, in ${mode} mode`, async (t) => {
       const url = await newDatabase(rig.server)
       // Seconds would be long for a test.
       const impatient = `do $$ begin execute replace(pg_get_functiondef('loomi_lock'::regproc), '10s', '300ms'); end $$`
       const owner = new Client(url)
+      t.after(() => owner.end())
       await owner.connect()
       await owner.query(impatient)
       await owner.query('begin')
       await owner.query(`select pg_advisory_xact_lock(hashtextextended('held', 607841))`)
       const pool = new PostgresPool(through(mode, url), 100)
+      t.after(() => pool.end())
       await assert.rejects(pool.call('loomi_lock', { p_session_id: 'held' }), /has not answered for 100 ms/)
       await until(async () => {
         const { rows } = await rig.pool.query(
@@ -107,9 +109,6 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
         )
         return rows.length === 0
       }, 'the end of the waiting')
-      await owner.query('rollback')
-      await owner.end()
-      await pool.end()
     })
 
   it('hears at once in session mode, and asks for nothing', async () => {
@@ -157,15 +156,15 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     return rows.map(({ name }) => name)
   }
 
-  it('leaves no LISTEN behind when nothing is heard in transaction mode, or nobody watches any more', async () => {
+  it('leaves no LISTEN behind when nothing is heard in transaction mode, or nobody watches any more', async (t) => {
     const pooler = await startPooler(rig.server, 'transaction', 1)
+    t.after(() => pooler.remove())
     const url = rig.urlAt(pooler.port)
-    const ear = await directEar()
+    const heard = await hearDirectly(t)
 
-    const clock = new FakeClock()
-    const store = await rig.open({ clock }, url)
+    const store = await rig.open({ clock: new FakeClock() }, url)
     const stop = store.watch(() => undefined)
-    await until(() => ear.heard.length > 0, 'the word to itself')
+    await until(() => heard.length > 0, 'the word to itself')
     assert.deepEqual(await heardByStrangers(url), ['loomi'])
     stop()
     await until(async () => (await heardByStrangers(url)).length === 0, 'the end of the LISTEN of a watch')
@@ -178,25 +177,22 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     await trial.advance(3000)
     assert.equal(await opening, null)
     await until(async () => (await heardByStrangers(url)).length === 0, 'the end of the LISTEN of a trial')
-
-    await store.close()
-    await ear.end()
-    await pooler.remove()
   })
 
   /** Listens past all poolers. */
-  const directEar = async (): Promise<{ readonly heard: string[]; end(): Promise<void> }> => {
+  const hearDirectly = async (t: TestContext): Promise<readonly string[]> => {
     const client = new Client(rig.url)
+    t.after(() => client.end())
     const heard: string[] = []
     client.on('notification', ({ payload = '' }) => heard.push(payload))
     await client.connect()
     await client.query('listen loomi')
-    return { heard, end: () => client.end() }
+    return heard
   }
 
-  const wakesByAsking = async (url: string, isTold: boolean): Promise<void> => {
+  const wakesByAsking = async (t: TestContext, url: string, isTold: boolean): Promise<void> => {
     const clock = new FakeClock()
-    const ear = await directEar()
+    const heard = await hearDirectly(t)
     const warnings: (Error & { code?: string })[] = []
     const note = (warning: Error): void => void warnings.push(warning)
     process.on('warning', note)
@@ -209,13 +205,12 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     await clock.advance(100)
     assert.ok(hints > 0, 'it asks from the start')
     if (!isTold) {
-      await until(() => ear.heard.some((payload) => payload.endsWith('[]')), 'the word to itself')
+      await until(() => heard.some((payload) => payload.endsWith('[]')), 'the word to itself')
       // By the same way as the answer to that word, and after it.
       await store.heads([])
       await clock.advance(5000)
     }
     await until(() => warnings.length > 0, 'the warning')
-    await ear.end()
     process.off('warning', note)
     assert.deepEqual(
       warnings.map(({ code }) => code),
@@ -236,11 +231,11 @@ describe('the Postgres store behind a pooler', { skip: withoutPooler() }, () => 
     assert.equal(clock.pending, 0)
   }
 
-  it('says at once that it cannot hear in transaction mode, where the URL tells, and wakes by asking', async () => {
-    await wakesByAsking(`${through('transaction')}?pgbouncer=true`, true)
+  it('says at once that it cannot hear in transaction mode, where the URL tells, and wakes by asking', async (t) => {
+    await wakesByAsking(t, `${through('transaction')}?pgbouncer=true`, true)
   })
 
-  it('finds out soon in transaction mode where the URL does not tell, and listens no more', async () => {
-    await wakesByAsking(through('transaction'), false)
+  it('finds out soon in transaction mode where the URL does not tell, and listens no more', async (t) => {
+    await wakesByAsking(t, through('transaction'), false)
   })
 })

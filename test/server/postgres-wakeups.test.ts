@@ -19,6 +19,11 @@ describe('the wake-ups of the Postgres store', { skip: withoutPostgres() }, () =
     return killed.trim().split('\n').length
   }
 
+  const listens = async (): Promise<boolean> => {
+    const sql = `select count(*) from pg_stat_activity where query ilike 'listen %' and state = 'idle'`
+    return Number(await rig.server.psql({ sql }, { database: 'postgres' })) > 0
+  }
+
   it('name the sessions of a tick together, and do not come back to who sent them', async () => {
     const [store, other] = [await rig.open(), await rig.open()]
     const [own, told] = [await rig.watched(store), await rig.watched(other)]
@@ -51,7 +56,11 @@ describe('the wake-ups of the Postgres store', { skip: withoutPostgres() }, () =
     for (let n = 1; n <= 3; n++) {
       const before = told.filter((id) => id === null).length
       assert.ok((await killListeners()) >= 1)
-      await until(() => told.filter((id) => id === null).length > before, 'the word that it listens again')
+      await until(
+        () => told.filter((id) => id === null).length > before,
+        'the word that something was missed',
+      )
+      await until(listens, 'the new connection')
       told.length = 0
       await other.append(ref, [newEvent(n)])
       await until(() => told.includes(ref.sessionId), 'the wake-up')

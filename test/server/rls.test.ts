@@ -101,7 +101,7 @@ for (const automaticGrants of [false, true])
         assert.equal(rows, '')
       })
 
-      it('binds even the tables’ owner by row-level security, in every table', async () => {
+      it('has row-level security enabled and forced in every table', async () => {
         const rows =
           await rig.psql(`select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
             and not (relrowsecurity and relforcerowsecurity)`)

@@ -194,7 +194,7 @@ describe('the SQLite store', () => {
       const path = folder.path('notes.txt')
       writeFileSync(path, 'These are my notes.\n'.repeat(500))
       const { code, message } = await failure(path)
-      assert.equal(code, 'store_unavailable')
+      assert.equal(code, 'store_failed')
       assert.match(message, /not a database/)
       assert.ok(message.includes(path))
     })

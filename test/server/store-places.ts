@@ -5,6 +5,7 @@ import { ProjectKeys } from '../databases/postgrest-auth.ts'
 import { PostgrestServer } from '../databases/postgrest.ts'
 import { SmallDisk, withoutSmallDisk } from '../databases/small-disk.ts'
 import { SupabaseRig } from '../databases/supabase.ts'
+import { setEnvironment } from './environment.ts'
 import { tempFolder } from './support.ts'
 
 /** A store that is used. */
@@ -123,9 +124,7 @@ export async function supabasePlace(places: PostgresPlaces): Promise<SupabasePla
   await rig.stopServer()
   if (places.disk) await moveToSmallDisk(places.server, database)
   await rig.startServer()
-  const before = { ...process.env }
-  Object.assign(process.env, rig.env)
-  delete process.env['DATABASE_URL']
+  const restore = setEnvironment({ ...rig.env, DATABASE_URL: undefined })
   let stranger: PostgrestServer | null = null
   return {
     url: 'supabase:',
@@ -144,7 +143,7 @@ export async function supabasePlace(places: PostgresPlaces): Promise<SupabasePla
       await rig.startServer()
     },
     async remove() {
-      process.env = before
+      restore()
       await rig.remove()
     },
   }

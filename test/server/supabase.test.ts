@@ -6,6 +6,7 @@ import { openStore } from '../../server/stores/open.ts'
 import { openSupabase } from '../../server/stores/supabase.ts'
 import { withoutPostgres } from '../databases/postgres.ts'
 import { SupabaseRig } from '../databases/supabase.ts'
+import { setEnvironment } from './environment.ts'
 import { failure } from './supabase-failure.ts'
 import { newEvent, newEvents } from './support.ts'
 
@@ -25,14 +26,13 @@ describe('the Supabase store', { skip: withoutPostgres() }, () => {
   const fails = (work: () => Promise<unknown>): Promise<LoomiError> => failure(work, rig.keys.secret)
 
   it('is what `supabase:` opens, with the process’s environment', async () => {
-    const before = { ...process.env }
-    Object.assign(process.env, rig.env)
+    const restore = setEnvironment(rig.env)
     try {
       const opened = await openStore('supabase:')
       assert.deepEqual(await opened.heads([fresh()]), [null])
       await opened.close()
     } finally {
-      process.env = before
+      restore()
     }
   })
 
