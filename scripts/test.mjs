@@ -28,8 +28,8 @@ const SUITES = {
   // Real sockets that are cut and processes that are killed: a sample, with `npm run test:full` at every byte and write.
   wire: { by: 'node', atOnce: 1 },
   tooling: { by: 'node' },
-  // Only some of them drive a browser; those skip themselves where there is none. They mostly wait, beside the browser suites.
-  docs: { by: 'node', uses: 'chromium', isBeside: true },
+  // Only some of them drive a browser; those skip themselves where there is none.
+  docs: { by: 'node', uses: 'chromium' },
   client: { by: 'browsers' },
   elements: { by: 'browsers' },
   sw: { by: 'browsers' },
