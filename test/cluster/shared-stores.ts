@@ -7,7 +7,7 @@ import { newDatabase } from '../databases/postgres-log.ts'
 import { startPostgres } from '../databases/postgres.ts'
 import { type Relay, startRelay } from '../databases/relay.ts'
 import { SupabaseRig } from '../databases/supabase.ts'
-import { tempFolder } from '../server/support.ts'
+import { tempFolder, until } from '../server/support.ts'
 
 /** A store and how to reach it. */
 export interface SharedStore {
@@ -18,8 +18,8 @@ export interface SharedStore {
   readonly store: Store
   /** Kills the database with all its processes and starts it again after a while; null where there is none. */
   readonly restart: ((downMs: number) => Promise<void>) | null
-  /** Lets no wake-up through for so long, while the database stays; null where there is no channel for them. */
-  readonly muffle: ((ms: number) => Promise<void>) | null
+  /** Lets no wake-up through for so long, once all servers listen; the database stays. Null where there is no channel for them. */
+  readonly muffle: ((servers: number, ms: number) => Promise<void>) | null
   close(): Promise<void>
 }
 
@@ -62,7 +62,7 @@ async function postgres(): Promise<SharedStore> {
       await delay(downMs)
       await server.start()
     },
-    muffle: (ms) => muffle(relay, ms),
+    muffle: (servers, ms) => muffle(relay, servers, ms),
     async close() {
       await store.close()
       await relay.close()
@@ -87,7 +87,7 @@ async function supabase({ listens = false } = {}): Promise<SharedStore> {
       await delay(downMs)
       await server.start()
     },
-    muffle: relay && ((ms) => muffle(relay, ms)),
+    muffle: relay && ((servers, ms) => muffle(relay, servers, ms)),
     async close() {
       await store.close()
       await relay?.close()
@@ -98,7 +98,13 @@ async function supabase({ listens = false } = {}): Promise<SharedStore> {
 }
 
 /** Those who listen hear nothing more, and nobody can begin to. */
-async function muffle(relay: Relay, ms: number): Promise<void> {
+async function muffle(relay: Relay, servers: number, ms: number): Promise<void> {
+  let since = Date.now()
+  await until(() => {
+    if (relay.count('listen') !== servers) since = Date.now()
+    // Who only tries whether it would hear is gone sooner, and a word to itself has come back.
+    return Date.now() - since > 1000
+  }, 'every server to listen')
   relay.refuse('listen')
   relay.cut('listen')
   await delay(ms)

@@ -36,9 +36,8 @@ export const TRIALS: Readonly<Record<string, Faults>> = {
     await delay(1000)
     await restart!(downMs)
   },
-  'no wake-up comes': async (_, { muffle }, { silentMs }) => {
-    await delay(500)
-    await muffle!(silentMs)
+  'no wake-up comes': async ({ size }, { muffle }, { silentMs }) => {
+    await muffle!(size, silentMs)
   },
 }
 

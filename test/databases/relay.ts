@@ -4,6 +4,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 /** The way; see the module. */
 export interface Relay {
   readonly port: number
+  /** How many connections there are over which this was sent. */
+  count(sent: string): number
   /** Lets nothing through on connections over which this was sent; new ones are not concerned. */
   cut(sent?: string): number
   /** From now on ends connections over which this is sent, which does not arrive any more; null: no longer. */
@@ -41,11 +43,13 @@ export async function startRelay(port: number): Promise<Relay> {
       })
     }
   })
+  const having = (sent: string): Pair[] => [...pairs].filter((pair) => pair.sent.includes(sent))
   await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
   return {
     port: (relay.address() as AddressInfo).port,
+    count: (sent) => having(sent).length,
     cut(sent = '') {
-      const concerned = [...pairs].filter((pair) => pair.sent.includes(sent))
+      const concerned = having(sent)
       for (const { client, server } of concerned) {
         client.unpipe()
         server.unpipe()
