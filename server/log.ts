@@ -3,11 +3,12 @@
  * for all who watch.
  *
  * The store is the truth. What is kept here is a head and a short tail of encoded rows per session that somebody
- * watches, so that one event costs one encoding and no read however many look on.
+ * watches, or did a moment ago, so that one event costs one encoding and no read however many look on.
  *
  * @module
  */
 import type { Clock } from './clock.ts'
+import { Confirmation } from './confirmation.ts'
 import { type EncodedRow, encodeRow } from './frames.ts'
 import { type Entry, fromTail, isNews, isOfAnother, isOlderCopy, type Page, wakeAll } from './log-entry.ts'
 import { Poll } from './poll.ts'
@@ -16,7 +17,6 @@ import {
   type AppendResult,
   nameOf,
   type NewEvent,
-  type RunPlace,
   type SessionHead,
   type SessionRef,
   type Store,
@@ -44,6 +44,8 @@ export class Log {
   readonly unconfirmed: Unconfirmed = new Unconfirmed((name) => {
     for (const wake of this.#entries.get(name)?.watchers ?? []) wake()
   })
+  /** Finds out what of that is stored. */
+  readonly confirmation: Confirmation
   readonly #store: Store
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
@@ -55,6 +57,7 @@ export class Log {
   /** `onPoll` is called now and then while somebody watches. */
   constructor(store: Store, clock: Clock, onError: (error: unknown) => void, onPoll = (): void => undefined) {
     this.#store = store
+    this.confirmation = new Confirmation(store, this.unconfirmed)
     this.#clock = clock
     this.#poll = new Poll({ store, clock, onError, onPoll, look: (ids) => this.#look(ids) })
   }
@@ -75,7 +78,7 @@ export class Log {
   /** Adds events to the session and wakes those who watch it. */
   async append(ref: SessionRef, events: readonly NewEvent[], leaseMs?: number): Promise<AppendResult> {
     // What is confirmed now is of this log; what was confirmed before must be, too.
-    if (this.unconfirmed.runs(ref).size > 0) await this.recheck(ref)
+    if (this.unconfirmed.has(ref)) await this.confirmation.recheck(ref)
     const watched = this.#watched
     const result = await this.#store.append(ref, events, leaseMs)
     if (!result.ok) return result
@@ -94,43 +97,7 @@ export class Log {
     return result
   }
 
-  /** Finds out what is stored of what is unconfirmed: the answer that says so may be on its way, or lost. */
-  async confirm(ref: SessionRef): Promise<void> {
-    const runs = this.unconfirmed.runs(ref)
-    if (runs.size === 0) return
-    const discards = this.unconfirmed.discards(ref)
-    const [before = null] = await this.#store.heads([ref])
-    const places = new Map<string, RunPlace>()
-    for (const runId of runs) places.set(runId, await this.#store.runHigh(ref, runId))
-    const [head = null] = await this.#store.heads([ref])
-    // Of a log that another one took the place of meanwhile nothing was learned, nor of a queue that is another's by now.
-    if (before?.epoch !== head?.epoch || this.unconfirmed.discards(ref) !== discards) return
-    if (head) this.unconfirmed.confirmIn(ref, head)
-    for (const [runId, place] of places) this.unconfirmed.confirmRun(ref, runId, place)
-  }
-
-  /** The same by what this process remembers, while the store can't be asked. */
-  confirmFromMemory(ref: SessionRef): void {
-    // An interruption stands outside the places.
-    const stored = (this.recall(ref)?.rows ?? []).filter(({ row }) => row.i >= 0)
-    const places = new Map(stored.map(({ row }) => [row.run_id, row]))
-    for (const [runId, place] of places) this.unconfirmed.confirmRun(ref, runId, place)
-  }
-
-  /**
-   * Discards what was unconfirmed if the log that confirmed it is gone, or is an older copy of itself, which nobody noticed
-   * while nobody watched: a reader that comes back may still have it on screen.
-   */
-  async recheck(ref: SessionRef): Promise<void> {
-    const { unconfirmed } = this
-    const last = unconfirmed.confirmedIn(ref)
-    if (!last) return
-    const [head = null] = await this.#store.heads([ref])
-    const isThere = head && (await this.#isLater(ref, last, head))
-    if (!isThere && unconfirmed.confirmedIn(ref) === last) unconfirmed.discard(ref)
-  }
-
-  /** The head and newest rows of a session as this process remembers them while somebody watches; null when it does not. */
+  /** The head and newest rows of a session as this process remembers them; null when it does not. */
   recall(ref: SessionRef): { readonly head: SessionHead; readonly rows: readonly EncodedRow[] } | null {
     const { head, tail } = this.#entries.get(nameOf(ref)) ?? {}
     return head && tail?.end === head.head ? { head, rows: tail.rows } : null
@@ -234,14 +201,6 @@ export class Log {
     const name = nameOf(entry.ref)
     if (this.#entries.get(name) === entry) this.#entries.delete(name)
     if (this.#entries.size === 0) this.#poll.stop()
-  }
-
-  /** Whether a head is the same log's, and that log has grown since. */
-  async #isLater(ref: SessionRef, last: SessionHead, head: SessionHead): Promise<boolean> {
-    if (head.epoch !== last.epoch || head.head < last.head) return false
-    const keys = await this.#store.keys(ref, [last.head])
-    // Of a row that was pruned nothing can be checked.
-    return (keys.get(last.head) ?? last.headKey) === last.headKey
   }
 
   async #readStore(

@@ -58,10 +58,8 @@ export class RunBook {
   begin(run: Run): void {
     if (this.#closed) return
     this.#open.add(run)
-    this.#unsaid = this.#unsaid.filter(({ sessionId, runId }) => {
-      const { ref } = run
-      return sessionId !== ref.sessionId || runId !== ref.runId
-    })
+    const { sessionId, runId } = run.ref
+    this.#unsaid = this.#unsaid.filter((ref) => ref.sessionId !== sessionId || ref.runId !== runId)
     const { clock, leaseMs, store } = this.#deps
     this.#stopWatch ??= store.watch((sessionIds) => this.#hear(sessionIds))
     this.#renewTimer ??= clock.setTimeout(() => void this.#renew(), leaseMs / 3)
@@ -167,11 +165,12 @@ export class RunBook {
    * stored already: what it said itself of its end is then none in the log.
    */
   async #sayStops(): Promise<void> {
-    const { store, leaseMs } = this.#deps
+    const { store, log, leaseMs } = this.#deps
     const runs = this.#unsaid
     if (runs.length === 0) return
     await store.leaseRuns(runs, leaseMs)
-    await store.endRuns('stopped', { runs }, this.#now())
+    const ended = await store.endRuns('stopped', { runs }, this.#now())
+    if (ended > 0) log.refresh()
     this.#unsaid = this.#unsaid.filter((run) => !runs.includes(run))
   }
 

@@ -130,7 +130,7 @@ class StreamLoop {
    */
   async #awaitSession(isLost: boolean): Promise<void> {
     const { cursor, follow } = this.#query
-    await this.#patience.ask(() => this.#deps.log.recheck(this.#ref))
+    await this.#patience.ask(() => this.#deps.log.confirmation.recheck(this.#ref))
     const boot = this.#patience.boot()
     await this.#send({ type: 'no_replay', cursor: null, seen: 0, count: 0, boot }, null)
     this.#patience.open()
@@ -156,12 +156,11 @@ class StreamLoop {
     const opens: OpeningDeps = this.#memory ?? this.#deps
     this.#memory = null
     const opened = await this.#patience.ask(async () => {
-      if (!opens.isFromMemory) await this.#deps.log.recheck(this.#ref)
+      if (!opens.isFromMemory) await this.#deps.log.confirmation.recheck(this.#ref)
       return openStream(opens, this.#ref, head, { ...this.#query, cursor })
     })
     if (!opened) return
-    if (opens.isFromMemory) this.#deps.log.confirmFromMemory(this.#ref)
-    else await this.#confirm()
+    await this.#confirm(opens.isFromMemory)
     this.#position = opened.position
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
@@ -176,9 +175,10 @@ class StreamLoop {
    * A reader may have rows whose producer does not know yet that they are stored, or be told that they are pruned: it must
    * not get them once more.
    */
-  async #confirm(): Promise<void> {
+  async #confirm(isFromMemory = false): Promise<void> {
     const { log, clock, storeTimeoutMs, onError } = this.#deps
-    await within(clock, storeTimeoutMs, log.confirm(this.#ref)).catch(onError)
+    if (isFromMemory) return log.confirmation.byRows(this.#ref, log.recall(this.#ref)?.rows ?? [])
+    await within(clock, storeTimeoutMs, log.confirmation.byStore(this.#ref)).catch(onError)
   }
 
   /** The session was deleted under an open stream; one of that name may begin. */

@@ -83,6 +83,11 @@ export class Unconfirmed {
     return this.#confirmed.get(nameOf(ref)) ?? null
   }
 
+  /** Whether anything of a session is unconfirmed. */
+  has(ref: SessionRef): boolean {
+    return this.#queues.has(nameOf(ref))
+  }
+
   /** The runs that a session's queue has events of. */
   runs(ref: SessionRef): ReadonlySet<string> {
     return new Set(this.#queues.get(nameOf(ref))?.map(({ event }) => event.run_id))
@@ -98,17 +103,6 @@ export class Unconfirmed {
     this.#discardOf(nameOf(ref))
   }
 
-  #discardOf(name: string): void {
-    this.#queues.delete(name)
-    this.#confirmed.delete(name)
-    if (this.#discards.size >= MAX_DISCARDS) {
-      this.#discards.clear()
-      this.#forgotten = this.#lastDiscard
-    }
-    this.#discards.set(name, ++this.#lastDiscard)
-    this.#onNews(name)
-  }
-
   /** Rises with each discard of a session's queue; 0 when there was none. */
   discards(ref: SessionRef): number {
     return this.#discards.get(nameOf(ref)) ?? this.#forgotten
@@ -121,6 +115,17 @@ export class Unconfirmed {
       frames: queue.filter(({ number }) => number > last).map(({ bytes }) => bytes),
       last: queue.at(-1)?.number ?? last,
     }
+  }
+
+  #discardOf(name: string): void {
+    this.#queues.delete(name)
+    this.#confirmed.delete(name)
+    if (this.#discards.size >= MAX_DISCARDS) {
+      this.#discards.clear()
+      this.#forgotten = this.#lastDiscard
+    }
+    this.#discards.set(name, ++this.#lastDiscard)
+    this.#onNews(name)
   }
 
   #keep(ref: SessionRef, isLeft: (unstored: Unstored) => boolean): void {

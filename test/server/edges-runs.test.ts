@@ -42,6 +42,27 @@ function fragile() {
 const hang = () => new Promise<never>(() => undefined)
 
 describe('an interrupted end takes nobody’s place', () => {
+  it('a page hears at once that a run is stopped which was fed again behind what is stored', async () => {
+    const { loomis, clock } = processes(2)
+    const chunks = ['One ', 'two'].map((content) => ({ choices: [{ delta: { content } }] }))
+    const answer = async function* (count: number) {
+      yield* chunks.slice(0, count)
+      await hang()
+    }
+    void loomis[0]!.session({ ...REF, runId: 'r' }).record(answer(2))
+    await clock.advance(100)
+    await loomis[0]!.close()
+    void loomis[1]!.session({ ...REF, runId: 'r' }).record(answer(1))
+    const viewer = await openStream(loomis[1]!)
+    await viewer.through('replay_complete')
+    await clock.advance(100)
+    await loomis[1]!.stop(REF.sessionId)
+    await settle()
+    const { frame } = (await viewer.take(1))[0]!
+    assert.equal(frame.type === 'event' && frame.content_type, 'stopped')
+    await viewer.cancel()
+  })
+
   it('a run that its process has ended as it goes away does not end once more when it is stopped', async () => {
     const { loomis, clock, store } = processes(1)
     void loomis[0]!.session({ ...REF, runId: 'r' }).record(

@@ -76,7 +76,7 @@ describe('the log that one process remembers, when an older copy of it has grown
       'by an append': () => log.append(REF, [unconfirmed]),
       'by a look at what is stored': async () => {
         await store.append(REF, [unconfirmed])
-        await log.confirm(REF)
+        await log.confirmation.byStore(REF)
       },
     }
     for (const [way, confirm] of Object.entries(ways))
@@ -89,11 +89,11 @@ describe('the log that one process remembers, when an older copy of it has grown
           await confirm()
           const before = log.unconfirmed.discards(REF)
           await store.append(REF, [newEvent(12, { run_id: 'old' })])
-          await log.recheck(REF)
+          await log.confirmation.recheck(REF)
           assert.equal(log.unconfirmed.discards(REF), before)
           restore(5)
           if (grown > 0) await store.append(REF, newEvents(1, grown, { run_id: 'new' }))
-          await log.recheck(REF)
+          await log.confirmation.recheck(REF)
           assert.notEqual(log.unconfirmed.discards(REF), before)
         })
   })

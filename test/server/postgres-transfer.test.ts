@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { keyOf, type SessionRef } from '../../server/store.ts'
+import { keyOf, type RunRef, type SessionRef, type Store } from '../../server/store.ts'
 import { openPool, transaction } from '../databases/pool.ts'
 import { withoutPostgres } from '../databases/postgres.ts'
 import { PostgresRig } from './postgres-rig.ts'
@@ -14,8 +14,8 @@ describe('whoever meets a transfer or a deletion in the database', { skip: witho
   after(() => rig?.remove())
 
   const given = (ref: SessionRef): SessionRef => ({ ...ref, userId: 'bob' })
-
-  it('a run that is leased before the transfer’s commit is stopped with the session, and nothing of it is taken', async () => {
+  /** A session with an event, and a run that is leased while its transfer is not committed. */
+  const leasedBeforeCommit = async (): Promise<{ ref: SessionRef; run: RunRef; store: Store }> => {
     const ref = rig.fresh()
     const run = { ...ref, runId: 'late' }
     const store = await rig.open()
@@ -26,6 +26,11 @@ describe('whoever meets a transfer or a deletion in the database', { skip: witho
       await store.leaseRuns([run], 3_600_000)
     })
     await pool.end()
+    return { ref, run, store }
+  }
+
+  it('a run that is leased before the transfer’s commit is stopped with the session, and nothing of it is taken', async () => {
+    const { ref, run, store } = await leasedBeforeCommit()
     assert.equal(await store.endRuns('stopped', { sessionId: ref.sessionId }, AT), 2)
     assert.deepEqual((await rowsOf(store, given(ref))).map(keyOf).toSorted(), [
       'late/0',
@@ -37,16 +42,7 @@ describe('whoever meets a transfer or a deletion in the database', { skip: witho
   })
 
   it('a run that was leased before the transfer’s commit is the new owner’s with the next lease', async () => {
-    const ref = rig.fresh()
-    const run = { ...ref, runId: 'late' }
-    const store = await rig.open()
-    await store.append(ref, [newEvent(1)])
-    const pool = openPool(rig.url, 1)
-    await transaction(pool, async (ask) => {
-      await ask(`select loomi_transfer($1, 'ada', 'bob')`, [ref.sessionId])
-      await store.leaseRuns([run], 3_600_000)
-    })
-    await pool.end()
+    const { ref, run, store } = await leasedBeforeCommit()
     await store.leaseRuns([run], 3_600_000)
     const { rows } = await rig.pool.query('select user_id from loomi_runs where session_id = $1', [
       ref.sessionId,

@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { keyOf, type SessionRef, type Store, type StoredEvent } from '../../server/store.ts'
 import { Random } from '../sim/random.ts'
-import type { Contract, ContractSubject } from './store-contract.ts'
+import { useSubject } from './contract-subject.ts'
+import type { Contract } from './store-contract.ts'
 import { newEvent, newEvents, rowsOf, SEED } from './support.ts'
 
 const FULL = Boolean(process.env['LOOMI_TEST_FULL'])
@@ -25,17 +26,9 @@ export const largeContract: Contract = (name, _, open) => {
     const ref: SessionRef = { sessionId: 'large', userId: 'ada' }
     const other: SessionRef = { sessionId: 'small', userId: 'ada' }
     const random = new Random(SEED.seed, 'large sessions')
-    let subject: ContractSubject
     let store: Store
     let appended = 0
-    before(async () => {
-      subject = await open()
-      store = subject.store
-    })
-    after(async () => {
-      await store.close()
-      await subject.remove?.()
-    })
+    useSubject(open, (its) => (store = its))
 
     const batch = (from: number): ReturnType<typeof newEvents> =>
       newEvents(from, from + BATCH - 1, { event_data: '"."' })

@@ -1,6 +1,6 @@
 /** What server/store.ts promises of the log, in sentences; every store passes them. Part of the store contract. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
 import { MAX_EVENT_BYTES } from '../../server/protocol.ts'
 import {
@@ -11,6 +11,7 @@ import {
   type SessionRef,
   type Store,
 } from '../../server/store.ts'
+import { useSubject } from './contract-subject.ts'
 import type { Contract, ContractSubject } from './store-contract.ts'
 import { newEvent, newEvents, rowsOf, until } from './support.ts'
 
@@ -20,13 +21,9 @@ export const logContract: Contract = (name, { shared }, open) => {
     let subject: ContractSubject
     let store: Store
     let count = 0
-    before(async () => {
-      subject = await open()
-      store = subject.store
-    })
-    after(async () => {
-      await store.close()
-      await subject.remove?.()
+    useSubject(open, (its, made) => {
+      store = its
+      subject = made
     })
 
     /** A session that no other test has touched. */

@@ -1,7 +1,8 @@
 /** What server/store.ts promises of runs, in sentences; every store passes them. Part of the store contract. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { type NewEvent, keyOf, type RunRef, type SessionRef, type Store } from '../../server/store.ts'
+import { useSubject } from './contract-subject.ts'
 import type { Contract, ContractSubject } from './store-contract.ts'
 import { newEvent, newEvents, rowsOf, until } from './support.ts'
 
@@ -16,13 +17,9 @@ export const runsContract: Contract = (name, { shared, hasOwnClock = false }, op
     let subject: ContractSubject
     let store: Store
     let count = 0
-    before(async () => {
-      subject = await open()
-      store = subject.store
-    })
-    after(async () => {
-      await store.close()
-      await subject.remove?.()
+    useSubject(open, (its, made) => {
+      store = its
+      subject = made
     })
 
     const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `runs ${++count}`, userId })

@@ -1,26 +1,19 @@
 /** What server/store.ts promises of what events say: kept to the letter, or refused. Every store passes it. Part of the store contract. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
 import { MAX_EVENT_BYTES } from '../../server/protocol.ts'
 import type { AppendResult, NewEvent, SessionRef, Store } from '../../server/store.ts'
-import type { Contract, ContractSubject } from './store-contract.ts'
+import { useSubject } from './contract-subject.ts'
+import type { Contract } from './store-contract.ts'
 import { newEvent, rowsOf } from './support.ts'
 
 /** The contract of characters, run against the stores that `open` makes. */
 export const textContract: Contract = (name, _, open) => {
   describe(`the store contract of what is said: ${name}`, () => {
-    let subject: ContractSubject
     let store: Store
     let count = 0
-    before(async () => {
-      subject = await open()
-      store = subject.store
-    })
-    after(async () => {
-      await store.close()
-      await subject.remove?.()
-    })
+    useSubject(open, (its) => (store = its))
 
     const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `text ${++count}`, userId })
     const append = async (

@@ -1,7 +1,8 @@
 /** What server/store.ts promises of presence, and of a session that is given away; every store passes it. Part of the store contract. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { keyOf, NOWHERE, type PresenceRow, type SessionRef, type Store } from '../../server/store.ts'
+import { useSubject } from './contract-subject.ts'
 import type { Contract, ContractSubject } from './store-contract.ts'
 import { newEvent, newEvents, rowsOf } from './support.ts'
 
@@ -14,13 +15,9 @@ export const usersContract: Contract = (name, { shared }, open) => {
     let subject: ContractSubject
     let store: Store
     let count = 0
-    before(async () => {
-      subject = await open()
-      store = subject.store
-    })
-    after(async () => {
-      await store.close()
-      await subject.remove?.()
+    useSubject(open, (its, made) => {
+      store = its
+      subject = made
     })
 
     const fresh = (userId = 'ada'): SessionRef => ({ sessionId: `users ${++count}`, userId })
