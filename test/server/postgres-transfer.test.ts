@@ -30,7 +30,7 @@ describe('whoever meets a transfer or a deletion in the database', { skip: witho
   }
 
   it('a run that is leased before the transfer’s commit is stopped with the session, and nothing of it is taken', async () => {
-    const { ref, run, store } = await leasedBeforeCommit()
+    const { ref, store } = await leasedBeforeCommit()
     assert.equal(await store.endRuns('stopped', { sessionId: ref.sessionId }, AT), 2)
     assert.deepEqual((await rowsOf(store, given(ref))).map(keyOf).toSorted(), [
       'late/0',
