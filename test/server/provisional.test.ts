@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
+import { createLoomi } from '../../server/loomi.ts'
 import { type EventFrame, formatCursor } from '../../server/protocol.ts'
 import { keyOf, type Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
@@ -63,6 +64,16 @@ async function events(
     if (!message) throw new Error(`The stream ended after ${found.length} of ${count} events.`)
     if (message.frame.type === 'event') found.push({ id: message.id, frame: message.frame })
   }
+  return found
+}
+
+/** The events that a stream has sent so far; it is read on. */
+function eventsOf(reader: SseReader): { id: string | undefined; frame: EventFrame }[] {
+  const found: { id: string | undefined; frame: EventFrame }[] = []
+  void (async () => {
+    for (let message = await reader.next(); message; message = await reader.next())
+      if (message.frame.type === 'event') found.push({ id: message.id, frame: message.frame })
+  })()
   return found
 }
 
@@ -218,6 +229,41 @@ for (const mood of ['failing', 'hanging'] as const) {
 }
 
 describe('after an outage', () => {
+  it('of an hour everything is stored once and in order, and who was there from the beginning has all of it', async () => {
+    const { store, memory, become } = moody()
+    const { loomi, clock } = makeWorld({ store })
+    const other = createLoomi({ store, clock, onEvent: () => undefined })
+    const session = loomi.session(REF)
+    session.message('0', { part: 'm' })
+    await settle()
+    const here = eventsOf(await openStream(loomi, { query: 'after=0' }))
+    const elsewhere = eventsOf(await openStream(other, { query: 'after=0' }))
+    const numbers = Array.from({ length: 361 }, (_, n) => String(n))
+    become('failing')
+    for (const text of numbers.slice(1)) {
+      session.message(text, { part: 'm' })
+      await clock.advance(10_000)
+      const { frame } = here.at(-1)!
+      assert.deepEqual([frame.event_data, frame.provisional], [text, true])
+    }
+    become('well')
+    await clock.advance(60_000)
+    await session.end()
+    await clock.advance(10_000)
+    const all = [...numbers, { status: 'complete' }]
+    const rows = await rowsOf(memory)
+    assert.deepEqual(
+      rows.map(({ event_data }) => JSON.parse(event_data) as unknown),
+      all,
+    )
+    for (const shown of [here, elsewhere]) {
+      const stored = shown.filter(({ id }) => id !== undefined)
+      assert.deepEqual(dataOf(stored), all)
+      assert.equal(new Set(stored.map(({ id }) => id)).size, all.length)
+    }
+    await Promise.all([loomi.close(), other.close()])
+  })
+
   it('what another process stored meanwhile comes first in the log, and every reader gets it once', async () => {
     const { store, memory, become } = moody()
     const { loomi, clock } = makeWorld({ store })
