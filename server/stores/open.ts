@@ -5,8 +5,12 @@
  */
 import { LoomiError } from '../errors.ts'
 import type { Store } from '../store.ts'
+import { whenFree } from './sqlite-busy.ts'
 
 const FORMS = 'a file’s path, sqlite:PATH, :memory:, postgres://USER:PASSWORD@HOST/DATABASE or supabase:'
+
+/** How long an opening waits for a file that another process is preparing. */
+const HELD_GIVE_UP_MS = 2000
 
 /**
  * Opens the store that a URL names: a path, `sqlite:PATH`, `:memory:`, `postgres://…`, or `supabase:` for the project that
@@ -30,5 +34,5 @@ export async function openStore(url: string): Promise<Store> {
       cause: error,
     })
   }
-  return sqlite.openSqlite(url.replace(/^sqlite:/i, ''))
+  return whenFree(() => sqlite.openSqlite(url.replace(/^sqlite:/i, '')), HELD_GIVE_UP_MS)
 }

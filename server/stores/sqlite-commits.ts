@@ -1,11 +1,11 @@
 /**
- * The embedded store's writes: what is asked for in one tick, whatever its session, is one commit. A file that another
- * process holds is tried again from a timer, because SQLite's own wait would freeze every stream of this process.
+ * The embedded store's writes: what is asked for in one tick, whatever its session, is one commit.
  *
  * @module
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { isBusy, toStoreError } from './sqlite-errors.ts'
+import { whenFree } from './sqlite-busy.ts'
+import { toStoreError } from './sqlite-errors.ts'
 
 const BUSY_GIVE_UP_MS = 5000
 
@@ -66,18 +66,11 @@ export class SqliteCommits {
   }
 
   /** Takes the write lock without ever blocking the process. */
-  async #begin(): Promise<void> {
-    const giveUpAt = Date.now() + BUSY_GIVE_UP_MS
-    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 20)) {
+  #begin(): Promise<void> {
+    return whenFree(() => {
       this.#rollBack()
-      try {
-        this.#db.exec('begin immediate')
-        return
-      } catch (error) {
-        if (!isBusy(error) || Date.now() > giveUpAt) throw error
-        await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random())))
-      }
-    }
+      this.#db.exec('begin immediate')
+    }, BUSY_GIVE_UP_MS)
   }
 
   /** Does each piece of work under a savepoint, so that one that fails takes nothing else with it. */

@@ -7,6 +7,7 @@ import { LoomiError, type LoomiErrorCode, toLoomiError } from '../errors.ts'
 
 /** Whether another connection holds the lock. */
 export function isBusy(error: unknown): boolean {
+  if (error instanceof LoomiError) return error.code === 'store_busy'
   const code = resultOf(error)
   // SQLITE_BUSY and SQLITE_LOCKED.
   return code === 5 || code === 6

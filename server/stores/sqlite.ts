@@ -3,7 +3,7 @@
  *
  * WAL with `synchronous=FULL`, so a commit survives a power cut. All appends of one tick, whatever their
  * session, are one commit. `busy_timeout` is 0 because SQLite's own wait would freeze every stream of the
- * process; a busy file is tried again from a timer instead.
+ * process; a busy file is tried again from a timer instead, also while it is opened (`openStore`).
  *
  * @module
  */
@@ -63,12 +63,10 @@ class SqliteStore implements Store {
     try {
       if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
       this.#db = db = new DatabaseSync(path)
-      // A short wait while opening is harmless: no stream is running yet.
       this.#db.exec(
-        'pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on',
+        'pragma busy_timeout = 0; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on',
       )
       prepareSchema(this.#db, now())
-      this.#db.exec('pragma busy_timeout = 0')
       checkWritable(this.#db)
       this.#commits = new SqliteCommits(this.#db)
       this.#log = new SqliteLog(this.#db, now)

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseSync } from 'node:sqlite'
-import { openSqlite } from '../../server/stores/sqlite.ts'
+import { openStore } from '../../server/stores/open.ts'
 import { newEvent } from './support.ts'
 
 const [path = '', session = '', run = '', count = '0'] = process.argv.slice(2)
@@ -17,7 +17,7 @@ if (path === 'hold') {
   db.exec('commit')
   db.close()
 } else {
-  const store = openSqlite(path)
+  const store = await openStore(path)
   for (let n = 1; n <= Number(count); n++) {
     const result = await store.append({ sessionId: session, userId: 'ada' }, [newEvent(n, { run_id: run })])
     if (!result.ok) throw new Error(result.code)

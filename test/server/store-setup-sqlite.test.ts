@@ -126,12 +126,16 @@ describe('a log file that can’t be opened', { timeout: 60_000 }, () => {
     says: /Cannot open the log at .*malformed.*restore a backup.*\.recover/,
   })
 
-  it('is told of a file that another process is preparing', async () => {
+  it('is told of a file that another process is preparing, and does not stand still meanwhile', async () => {
     const path = folder.path('held.db')
     const holder = new DatabaseSync(path)
     holder.exec('begin exclusive')
+    let turns = 0
+    const timer = setInterval(() => turns++, 5)
     const error = await failure(() => openStore(path))
+    clearInterval(timer)
     holder.close()
+    assert.ok(turns > 10, `the loop turned ${turns} times`)
     assert.equal(error.code, 'store_busy')
     assert.match(
       error.message,

@@ -51,8 +51,13 @@ export class Chronicle {
 
   /** The log as it is, from the beginning, with what was pruned. */
   rows(): Written[] {
+    return this.since(null)
+  }
+
+  /** What was committed after a row of it. */
+  since(from: Written | null): Written[] {
     const rows: Written[] = []
-    for (let row = this.head; row; row = row.before) rows.push(row)
+    for (let row = this.head; row && row !== from; row = row.before) rows.push(row)
     return rows.toReversed()
   }
 

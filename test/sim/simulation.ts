@@ -128,11 +128,13 @@ async function race(stage: Stage, random: Random): Promise<void> {
     await world.run(random.int(0, 14))
     const server = random.pick(stage.servers)
     world.current = server.owner
+    const { head } = stage.chronicle
     server.loomi.session(SESSION).user(`race ${round};`)
+    // The end of a run that was stopped in an outage may come in between.
     // A page that was opened anew shows what it missed in its own time.
     const inTime = await world.run(
       isReload ? RECOVERY_MS : LIVE_MS,
-      () => stage.chronicle.head?.text === `race ${round};` && allThere(stage),
+      () => stage.chronicle.since(head).some(({ text }) => text === `race ${round};`) && allThere(stage),
     )
     const behind = pages.filter((one) => isOwners(one) && !isThere(stage, one))
     if (!inTime) book.problem('late', `${behind.map(({ owner }) => owner.name).join(', ')} missed a wake-up.`)

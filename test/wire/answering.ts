@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { createLoomi, type Loomi } from '../../server/index.ts'
-import { openSqlite } from '../../server/stores/sqlite.ts'
+import { openStore } from '../../server/stores/open.ts'
 import { NEVER_MS, shortAnswer, USER } from './script.ts'
 
 const [path = '', role = ''] = process.argv.slice(2)
@@ -20,10 +20,11 @@ const ARRIVAL_MS = role === 'producer' ? 60 : 5
 
 let opened: Loomi | null = null
 // A producer opens the log with its first word: beside a server it is not to make the tables.
-const open = (): Loomi => (opened ??= createLoomi({ store: openSqlite(path), storeTimeoutMs: NEVER_MS }))
+const open = async (): Promise<Loomi> =>
+  (opened ??= createLoomi({ store: await openStore(path), storeTimeoutMs: NEVER_MS }))
 
 if (role !== 'producer') {
-  const loomi = open()
+  const loomi = await open()
   const app = new Hono().route('/api/loomi', loomi.routes)
   serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }: AddressInfo) => tell(`port ${port}`))
 }
@@ -34,7 +35,8 @@ createInterface(process.stdin)
   .on('close', () => process.exit())
 
 async function answer(isHasty: boolean): Promise<void> {
-  const session = open().session({ sessionId: 's', userId: USER, runId: 'answer' })
+  const loomi = await open()
+  const session = loomi.session({ sessionId: 's', userId: USER, runId: 'answer' })
   session.user('Which rooms?')
   for (const group of shortAnswer()) {
     for (const draft of group) session.emit(draft)
