@@ -28,6 +28,7 @@ export function postgresError(error: unknown, store: string): LoomiError {
   const cause = { cause: error }
   // Only what the database itself says has one; EPIPE looks like one of its codes.
   if (severity === undefined) return unreachable(code, message, store, cause)
+  if (WANTS_SSL.test(message)) return unencrypted(message, store, cause)
   const refusal = POOLERS.find((one) => one.code === code && one.words.test(message))
   if (refusal)
     return new LoomiError(
@@ -87,10 +88,16 @@ const POOLERS: readonly {
   },
   {
     code: 'XX000',
-    words: /tenant.*not found/i,
+    words: /tenant.*not found|no tenant identifier/i,
     kind: 'store_misconfigured',
     remedy:
       'Through Supabase’s pooler the user is postgres.PROJECT: copy the URL from the project’s settings.',
+  },
+  {
+    code: 'XX000',
+    words: /authentication (?:error|failed)/i,
+    kind: 'store_misconfigured',
+    remedy: REMEDIES['28']!,
   },
   {
     code: 'XX000',
@@ -100,6 +107,17 @@ const POOLERS: readonly {
   },
 ]
 
+/** What Postgres (pg_hba.conf), poolers and providers say to who comes without encryption. */
+const WANTS_SSL = /ssl (?:connection )?is required|ssl required|pg_hba\.conf .*(?:no encryption|ssl off)/i
+
+function unencrypted(message: string, store: string, cause: ErrorOptions): LoomiError {
+  return new LoomiError(
+    'store_misconfigured',
+    `No encrypted connection to the database at ${store}: ${message}. Give the right sslmode in the store’s URL: disable, require, or verify-full with sslrootcert.`,
+    cause,
+  )
+}
+
 function unreachable(code: string, message: string, store: string, cause: ErrorOptions): LoomiError {
   // Of the driver itself: the server wants a password and the URL has none.
   if (message.startsWith('SASL'))
@@ -108,12 +126,7 @@ function unreachable(code: string, message: string, store: string, cause: ErrorO
       `The database at ${store} refuses the password. ${REMEDIES['28']}`,
       cause,
     )
-  if (/certificate|ssl/i.test(message))
-    return new LoomiError(
-      'store_misconfigured',
-      `No encrypted connection to the database at ${store}: ${message}. Give the right sslmode in the store’s URL: disable, require, or verify-full with sslrootcert.`,
-      cause,
-    )
+  if (/certificate|ssl/i.test(message)) return unencrypted(message, store, cause)
   if (code !== '' || /connection|timeout|queryable|pool/i.test(message))
     return new LoomiError(
       'store_unavailable',

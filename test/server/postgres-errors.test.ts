@@ -175,6 +175,9 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
     ['08P01', 'query_wait_timeout', 'store_unavailable', /query_wait_timeout \(08P01\)\.$/],
     ['XX000', 'Tenant or user not found', 'store_misconfigured', /postgres\.PROJECT/],
     ['XX000', '(ENOTFOUND) tenant/user postgres.abc not found', 'store_misconfigured', /postgres\.PROJECT/],
+    ['XX000', '(ENOIDENTIFIER) no tenant identifier provided', 'store_misconfigured', /postgres\.PROJECT/],
+    ['XX000', 'Authentication error, reason: "Wrong password"', 'store_misconfigured', /right user/],
+    ['XX000', 'SSL connection is required', 'store_misconfigured', /sslmode/],
     ['XX000', 'MaxClientsInSessionMode: max clients reached', 'store_unavailable', /pool size/],
     ['XX000', '(EMAXCONN) max client connections reached, limit: 200', 'store_unavailable', /pool size/],
     ['XX000', 'cache lookup failed for relation 1', 'store_failed', /XX000/],
@@ -185,6 +188,14 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
       assert.match(error.message, remedy)
       assert.equal(/createdb/.test(error.message), message.includes('database "'))
     })
+
+  it('is told that the database wants encryption, and not another password', () => {
+    const message = 'no pg_hba.conf entry for host "10.0.0.1", user "app", database "log", no encryption'
+    const error = postgresError({ severity: 'FATAL', code: '28000', message }, name)
+    assert.equal(error.code, 'store_misconfigured')
+    assert.match(error.message, /sslmode/)
+    assert.doesNotMatch(error.message, /password/)
+  })
 
   it('is told apart from what is wrong with the way to it', () => {
     const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
