@@ -18,7 +18,7 @@ import { createLoomi } from '../dist/server/index.js'
 const CYCLES = Number(process.argv[2] ?? 10_000)
 const EVENTS = 300
 /** Between two looks at the heap. */
-const STRIDE = Math.ceil(CYCLES / 50)
+const STRIDE = Math.max(100, Math.ceil(CYCLES / 50))
 const MAX_BYTES_A_CYCLE = CYCLES < 10_000 ? Infinity : 10
 
 // Machine code that the engine makes for hot functions lies on the heap too, and is not what is looked for.
