@@ -9,7 +9,8 @@ import type { Log, Watch } from './log.ts'
 import type { SessionRef } from './store.ts'
 import type { OpenStream } from './streams.ts'
 
-const RETRY_STORE_MS = 1000
+/** Between two tries of a store that does not answer. */
+export const RETRY_STORE_MS = 1000
 /** A store that answers within this time may still put rows before what is unconfirmed. */
 const MOMENT_MS = 50
 /** Without `follow` the client asks again by itself, so the store is not tried for ever. */
@@ -74,17 +75,10 @@ export class Patience {
     this.#isOpen = true
   }
 
-  /** Waits for the next wake-up, or `ms` milliseconds. */
-  async rest(ms?: number): Promise<void> {
+  /** Waits for the next wake-up. */
+  async rest(): Promise<void> {
     await this.#show()
-    if (this.isGone) return
-    if (ms === undefined) {
-      if (!this.#hasNews) await this.#wakeUp()
-      return
-    }
-    const enough = new AbortController()
-    await Promise.race([this.#wakeUp(), sleep(this.#deps.clock, ms, enough.signal)])
-    enough.abort()
+    if (!this.isGone && !this.#hasNews) await this.#wakeUp()
   }
 
   /** Asks the store until it answers; undefined when the reader left first, or asked for no more than the present. */
@@ -105,8 +99,17 @@ export class Patience {
   /** Waits before the store is tried again. */
   async pause(): Promise<void> {
     const { clock } = this.#deps
-    const end = clock.now() + RETRY_STORE_MS
-    while (!this.isGone && clock.now() < end) await this.rest(end - clock.now())
+    let isOver = false
+    // Wakes the watch itself: a race with it would leave something behind each time, as long as no wake-up comes.
+    const timer = clock.setTimeout(() => {
+      isOver = true
+      this.#watch.wake()
+    }, RETRY_STORE_MS)
+    while (!this.isGone && !isOver) {
+      await this.#show()
+      if (!this.isGone && !isOver) await this.#wakeUp()
+    }
+    clock.clearTimeout(timer)
   }
 
   async #meanwhile<T>(answer: Promise<T>): Promise<T | undefined> {

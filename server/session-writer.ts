@@ -170,8 +170,10 @@ export class SessionWriter {
     const { clock, log, storeTimeoutMs } = this.#deps
     const [batch = []] = batchesOf(this.#backlog)
     this.#pending.seal(batch)
+    log.unconfirmed.leave(this.#ref, new Set(batch.map(({ events: [first] }) => first!.run_id)))
     const late = clock.setTimeout(() => this.#publish(), storeTimeoutMs)
     await this.#append(batch)
+    log.unconfirmed.leave(this.#ref)
     clock.clearTimeout(late)
     this.#backlog.splice(0, batch.length)
     this.#pending.release(batch)
@@ -204,7 +206,8 @@ export class SessionWriter {
       if (group.isPublished || group.dropped || high === null || this.#stopped.has(group.events[0]!.run_id))
         continue
       const event = joinGroup(group, high ?? null)
-      if (!event) continue
+      // That a session is closed is told by its row.
+      if (!event || event.event_type === 'session_complete') continue
       group.isPublished = true
       events.push({ of: group, event })
     }

@@ -12,7 +12,7 @@ import type { Log, Watch } from './log.ts'
 import type { Page } from './log-entry.ts'
 import { headToOpen } from './opening-head.ts'
 import { type Opening, type OpeningDeps, openStream } from './opening.ts'
-import { Patience } from './patience.ts'
+import { Patience, RETRY_STORE_MS } from './patience.ts'
 import type { PresenceBook } from './presence.ts'
 import { type Cursor, formatCursor, type Frame, type ResetReason } from './protocol.ts'
 import { keyOf, type SessionHead, type SessionRef, type Store } from './store.ts'
@@ -72,6 +72,7 @@ class StreamLoop {
   readonly #query: StreamQuery
   readonly #deps: StreamDeps
   readonly #patience: Patience
+  readonly #watch: Watch
   /** With what the stream opens, as long as the store does not answer. */
   #memory: OpeningDeps | null = null
   #position = 0
@@ -88,6 +89,7 @@ class StreamLoop {
     this.#query = query
     this.#deps = deps
     this.#patience = new Patience(stream, ref, query.follow, deps, watch)
+    this.#watch = watch
   }
 
   async run(known: SessionHead | null): Promise<void> {
@@ -160,25 +162,50 @@ class StreamLoop {
       return openStream(opens, this.#ref, head, { ...this.#query, cursor })
     })
     if (!opened) return
-    await this.#confirm(opens.isFromMemory)
+    const isSure = await this.#confirm(opens.isFromMemory)
     this.#position = opened.position
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
     if (opened.reset) await this.#send({ type: 'reset', reason: opened.reset }, formatCursor(head.epoch, 0))
     await this.#send({ ...opened.frame, boot: this.#patience.boot() }, opened.cursor)
-    this.#patience.open()
+    if (isSure) this.#patience.open()
+    else void this.#openLater()
     this.#complete = head.closedSeq !== null && opened.position >= head.closedSeq
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
   }
 
   /**
    * A reader may have rows whose producer does not know yet that they are stored, or be told that they are pruned: it must
-   * not get them once more.
+   * not get them once more. False when the store did not say what is stored.
    */
-  async #confirm(isFromMemory = false): Promise<void> {
+  async #confirm(isFromMemory = false): Promise<boolean> {
     const { log, clock, storeTimeoutMs, onError } = this.#deps
-    if (isFromMemory) return log.confirmation.byRows(this.#ref, log.recall(this.#ref)?.rows ?? [])
-    await within(clock, storeTimeoutMs, log.confirmation.byStore(this.#ref)).catch(onError)
+    if (isFromMemory) {
+      log.confirmation.byRows(this.#ref, log.recall(this.#ref)?.rows ?? [])
+      return true
+    }
+    try {
+      await within(clock, storeTimeoutMs, log.confirmation.byStore(this.#ref))
+      return true
+    } catch (error) {
+      onError(error)
+      return false
+    }
+  }
+
+  /** What is unconfirmed follows when it is known what of it is stored; the rows do not wait for that. */
+  async #openLater(): Promise<void> {
+    const { log, clock, onError } = this.#deps
+    while (!this.#gone) {
+      try {
+        await log.confirmation.byStore(this.#ref)
+        this.#patience.open()
+        return this.#watch.wake()
+      } catch (error) {
+        onError(error)
+      }
+      await sleep(clock, RETRY_STORE_MS, this.#stream.sink.closed)
+    }
   }
 
   /** The session was deleted under an open stream; one of that name may begin. */

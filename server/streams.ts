@@ -13,6 +13,8 @@ import { nameOf, type SessionRef } from './store.ts'
 const TICK_MS = 1000
 /** A write that a reader leaves blocked for this long closes the connection; the client resumes. */
 const BLOCKED_MS = 10_000
+/** What was written before a stream's end may be read for so long after it. */
+const ENDED_MS = 30_000
 /** Before the first stream is drained, so that what was stored last can still be written. */
 const DRAIN_GRACE_MS = 250
 /** Streams that are drained so close to each other end together. */
@@ -36,8 +38,8 @@ interface Entry {
   readonly expiresAt: number
   lastWriteAt: number
   blockedSince: number | null
-  /** Nothing may be written any more; the reader may still have to read. */
-  hasEnded: boolean
+  /** Since then nothing may be written any more; the reader may still have to read. */
+  endedAt: number | null
 }
 
 const encoder = new TextEncoder()
@@ -48,9 +50,11 @@ export class Streams {
   readonly #perSession: number
   readonly #max: number
   readonly #random: () => number
+  /** Each until its reader is gone. */
+  readonly #all = new Set<Entry>()
+  /** The same without those that were superseded. */
   readonly #bySession = new Map<string, Set<Entry>>()
   readonly #maxStreamMs: number
-  #count = 0
   #timer: unknown = null
   #isRefusing = false
   #closed = false
@@ -72,7 +76,7 @@ export class Streams {
   /** Why no more stream may open, null when one may. */
   get refusal(): 'draining' | 'too_many_streams' | null {
     if (this.#isRefusing) return 'draining'
-    return this.#count >= this.#max ? 'too_many_streams' : null
+    return this.#all.size >= this.#max ? 'too_many_streams' : null
   }
 
   /** Takes a stream in. Beyond the limit of its user and session the oldest one is ended with `superseded`. */
@@ -85,19 +89,19 @@ export class Streams {
       expiresAt: Math.min(expiresAt, lastWriteAt + this.#maxStreamMs),
       lastWriteAt,
       blockedSince: null,
-      hasEnded: false,
+      endedAt: null,
     }
     const name = nameOf(ref)
     const streams = this.#bySession.get(name) ?? new Set()
     this.#bySession.set(name, streams.add(entry))
-    this.#count++
+    this.#all.add(entry)
     sink.closed.addEventListener('abort', () => this.#forget(name, entry), { once: true })
     if (sink.closed.aborted) this.#forget(name, entry)
     if (streams.size > this.#perSession) {
       const [oldest] = streams
       streams.delete(oldest!)
       oldest!.sink.write(encodeFrame({ type: 'superseded', reason: 'too_many_streams' }, null))
-      finish(oldest!)
+      this.#finish(oldest!)
     }
     this.#timer ??= this.#clock.setTimeout(this.#tick, TICK_MS)
     return stream
@@ -139,8 +143,8 @@ export class Streams {
       for (const entry of refs.flatMap((ref) => [...(this.#bySession.get(nameOf(ref)) ?? [])])) {
         if (entry.stream.epoch !== epochs.get(entry)) continue
         // Without an id: there is no other log yet that a cursor could name.
-        if (!entry.hasEnded) entry.sink.write(encodeFrame({ type: 'reset', reason: 'epoch' }, null))
-        finish(entry)
+        if (entry.endedAt === null) entry.sink.write(encodeFrame({ type: 'reset', reason: 'epoch' }, null))
+        this.#finish(entry)
       }
     }
   }
@@ -150,12 +154,12 @@ export class Streams {
     this.refuse()
     this.#closed = true
     this.#clock.clearTimeout(this.#timer)
-    for (const streams of this.#bySession.values()) for (const entry of streams) finish(entry)
+    for (const entry of this.#all) this.#finish(entry)
   }
 
   #write(entry: Entry, bytes: Uint8Array): Promise<void> | void {
     const { sink } = entry
-    if (entry.hasEnded) return closing(sink)
+    if (entry.endedAt !== null) return closing(sink)
     entry.lastWriteAt = this.#clock.now()
     if (sink.write(bytes)) return
     entry.blockedSince = entry.lastWriteAt
@@ -165,49 +169,48 @@ export class Streams {
   }
 
   #sendAway(entry: Entry, windowMs: number): void {
-    if (entry.hasEnded || entry.sink.closed.aborted) return
+    if (entry.endedAt !== null || entry.sink.closed.aborted) return
     const retryMs = RETRY_MIN_MS + this.#random() * (RETRY_SPREAD_MS + windowMs)
     entry.sink.write(encoder.encode(`retry: ${Math.round(retryMs)}\n\n`))
     // A reader that is behind may take what is left of the window to read the rest.
-    end(entry)
+    this.#end(entry)
   }
 
   #forget(name: string, entry: Entry): void {
     const streams = this.#bySession.get(name)
-    this.#count--
+    this.#all.delete(entry)
     streams?.delete(entry)
     if (streams?.size === 0) this.#bySession.delete(name)
   }
 
+  /** Ends a stream. A reader that is behind would keep it open for longer, so that one is cut. */
+  #finish(entry: Entry): void {
+    if (entry.blockedSince === null) this.#end(entry)
+    else entry.sink.destroy()
+  }
+
+  /** Ends a stream after what was written. */
+  #end(entry: Entry): void {
+    if (entry.endedAt !== null) return
+    entry.endedAt = this.#clock.now()
+    entry.sink.end()
+  }
+
   readonly #tick = (): void => {
     const now = this.#clock.now()
-    for (const streams of this.#bySession.values()) {
-      for (const entry of streams) {
-        if (entry.blockedSince !== null) {
-          if (now - entry.blockedSince >= BLOCKED_MS) entry.sink.destroy()
-        } else if (entry.hasEnded) continue
-        else if (now >= entry.expiresAt) end(entry)
-        else if (now - entry.lastWriteAt >= KEEP_ALIVE_MS) {
-          entry.lastWriteAt = now
-          entry.sink.write(KEEP_ALIVE)
-        }
+    for (const entry of this.#all) {
+      if (entry.blockedSince !== null) {
+        if (now - entry.blockedSince >= BLOCKED_MS) entry.sink.destroy()
+      } else if (entry.endedAt !== null) {
+        if (now - entry.endedAt >= ENDED_MS) entry.sink.destroy()
+      } else if (now >= entry.expiresAt) this.#end(entry)
+      else if (now - entry.lastWriteAt >= KEEP_ALIVE_MS) {
+        entry.lastWriteAt = now
+        entry.sink.write(KEEP_ALIVE)
       }
     }
-    this.#timer = this.#count > 0 && !this.#closed ? this.#clock.setTimeout(this.#tick, TICK_MS) : null
+    this.#timer = this.#all.size > 0 && !this.#closed ? this.#clock.setTimeout(this.#tick, TICK_MS) : null
   }
-}
-
-/** Ends a stream. A reader that is behind would keep it open for as long as it likes, so that one is cut. */
-function finish(entry: Entry): void {
-  if (entry.blockedSince === null) end(entry)
-  else entry.sink.destroy()
-}
-
-/** Ends a stream after what was written. */
-function end(entry: Entry): void {
-  if (entry.hasEnded) return
-  entry.hasEnded = true
-  entry.sink.end()
 }
 
 /** Resolves when a stream is closed, so that its loop goes round no more. */

@@ -7,6 +7,7 @@ import { encodeProvisional } from './frames.ts'
 import {
   comesAfter,
   nameOf,
+  NOWHERE,
   type NewEvent,
   type RunPlace,
   type SessionHead,
@@ -40,6 +41,8 @@ export interface UnconfirmedFrames {
 /** The queues of all sessions, by their names. */
 export class Unconfirmed {
   readonly #queues = new Map<string, Unstored[]>()
+  /** Of what is on its way to the store: how far each run was found to be stored since it left. */
+  readonly #leaving = new Map<string, Map<string, RunPlace | null>>()
   readonly #discards = new Map<string, number>()
   readonly #confirmed = new Map<string, SessionHead>()
   /** Stands for the sessions that are not in it. */
@@ -58,9 +61,20 @@ export class Unconfirmed {
     const name = nameOf(ref)
     const queue = this.#queues.get(name) ?? []
     this.#queues.set(name, queue)
+    const leaving = this.#leaving.get(name)
     for (const { of, event } of events)
-      queue.push({ of, event, number: ++this.#last, bytes: encodeProvisional(event) })
+      // A reader may have begun after its row.
+      if (comesAfter(event, leaving?.get(event.run_id) ?? NOWHERE))
+        queue.push({ of, event, number: ++this.#last, bytes: encodeProvisional(event) })
+    if (queue.length === 0) this.#queues.delete(name)
     this.#onNews(name)
+  }
+
+  /** Events of these runs leave for the store now, with no others on their way; without runs what had left is answered for. */
+  leave(ref: SessionRef, runs: Iterable<string> = []): void {
+    const places = new Map(Array.from(runs, (runId): [string, RunPlace | null] => [runId, null]))
+    if (places.size > 0) this.#leaving.set(nameOf(ref), places)
+    else this.#leaving.delete(nameOf(ref))
   }
 
   /** What was made of these is stored, or something stands in the log in its place. */
@@ -90,11 +104,15 @@ export class Unconfirmed {
 
   /** The runs that a session's queue has events of. */
   runs(ref: SessionRef): ReadonlySet<string> {
-    return new Set(this.#queues.get(nameOf(ref))?.map(({ event }) => event.run_id))
+    const name = nameOf(ref)
+    const queued = this.#queues.get(name)?.map(({ event }) => event.run_id) ?? []
+    return new Set([...queued, ...(this.#leaving.get(name)?.keys() ?? [])])
   }
 
   /** A run is stored up to a place. */
   confirmRun(ref: SessionRef, runId: string, place: RunPlace): void {
+    const leaving = this.#leaving.get(nameOf(ref))
+    if (leaving?.has(runId)) leaving.set(runId, place)
     this.#keep(ref, ({ event }) => event.run_id !== runId || comesAfter(event, place))
   }
 
@@ -111,14 +129,16 @@ export class Unconfirmed {
   /** What of a session's queue came after the frame of that number. */
   after(ref: SessionRef, last: number): UnconfirmedFrames {
     const queue = this.#queues.get(nameOf(ref)) ?? []
-    return {
-      frames: queue.filter(({ number }) => number > last).map(({ bytes }) => bytes),
-      last: queue.at(-1)?.number ?? last,
-    }
+    // From the end, because streams look often and after an hour's outage the queue is long.
+    let from = queue.length
+    while (from > 0 && queue[from - 1]!.number > last) from--
+    return { frames: queue.slice(from).map(({ bytes }) => bytes), last: queue.at(-1)?.number ?? last }
   }
 
   #discardOf(name: string): void {
     this.#queues.delete(name)
+    const leaving = this.#leaving.get(name)
+    for (const runId of leaving?.keys() ?? []) leaving!.set(runId, null)
     this.#confirmed.delete(name)
     if (this.#discards.size >= MAX_DISCARDS) {
       this.#discards.clear()

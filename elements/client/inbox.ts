@@ -95,7 +95,10 @@ function mayFit({ frame, at, after, isOld }: Heard, view: View): boolean {
 
 /** Whether a row is of another log than the view, though of the same epoch: of one that was set back, or not yet. */
 function isForeign({ cursor, at, after }: Heard, { position, seq }: View): boolean {
-  if (cursor === null || at === null || position === null || seq === 0) return false
+  if (cursor === null || at === null) return false
+  // Where this view begins only the server can say: it may have asked for a place in a log that is gone.
+  if (position === null) return true
+  if (seq === 0) return false
   if (at.seq === seq) return cursor !== position && isTagged(cursor) && isTagged(position)
   return at.seq > seq && after !== undefined && after !== position
 }

@@ -190,6 +190,36 @@ describe('a drain', { timeout: 60_000 }, () => {
     assert.equal(isWritten, true)
   })
 
+  it('cuts who has not read to the end of a stream half a minute after it, also of one that was superseded', async () => {
+    const clock = new FakeClock()
+    const streams = new Streams(clock, { streams: 2, streamsPerSession: 1 }, 60_000)
+    const done: string[][] = []
+    for (const _ of ['superseded', 'expires']) {
+      const closed = new AbortController()
+      const mine: string[] = []
+      done.push(mine)
+      streams.open(REF, {
+        closed: closed.signal,
+        write: () => true,
+        drained: async () => undefined,
+        end: () => mine.push('end'),
+        destroy: () => {
+          mine.push('destroy')
+          closed.abort()
+        },
+      })
+    }
+    assert.equal(streams.refusal, 'too_many_streams')
+    await clock.advance(29_000)
+    assert.deepEqual(done, [['end'], []])
+    await clock.advance(32_000)
+    assert.deepEqual(done, [['end', 'destroy'], ['end']])
+    await clock.advance(30_000)
+    assert.deepEqual(done[1], ['end', 'destroy'])
+    assert.equal(streams.refusal, null)
+    assert.equal(clock.pending, 0)
+  })
+
   it('lets a reader that is behind read to the end of what was written', async () => {
     const world = makeWorld({ drainMs: DRAIN_MS })
     await world.store.append(REF, newEvents(1, 8, { event_data: JSON.stringify('x'.repeat(100_000)) }))

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { LoomiError } from '../../server/errors.ts'
+import { createLoomi } from '../../server/loomi.ts'
 import { Log } from '../../server/log.ts'
 import { Patience } from '../../server/patience.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { FakeClock, newEvent, REF, settle } from './support.ts'
+import { FakeClock, newEvent, openStream, REF, settle, storeWith } from './support.ts'
 
 describe('the patience of a stream', () => {
   it('does not rest when a wake-up came while the store was being asked', async () => {
@@ -51,12 +55,52 @@ describe('the patience of a stream', () => {
     const before = patience.boot()
     patience.open()
     log.unconfirmed.discard(REF)
-    await patience.rest(1)
+    void patience.rest()
+    await settle()
     assert.equal(patience.isGone, false)
     log.unconfirmed.publish(REF, [{ of: {}, event: newEvent(1) }])
-    await patience.rest(1)
+    await settle()
+    watch.wake()
+    await settle()
+    await patience.rest()
     assert.deepEqual([patience.isGone, written], [true, []])
     assert.equal(before, 'boot')
     watch.stop()
+  })
+
+  it('keeps nothing of its waits while the store fails for half an hour', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const fail = (): Promise<never> => Promise.reject(new LoomiError('store_unavailable', 'Down.'))
+    const store = storeWith(openSqlite(':memory:'), {
+      append: fail,
+      read: fail,
+      heads: fail,
+      keys: fail,
+      runHigh: fail,
+      loadPresence: fail,
+      endRuns: fail,
+    })
+    const clock = new FakeClock()
+    const loomi = createLoomi({ clock, store, onEvent: () => undefined })
+    const streams = 10
+    for (let k = 0; k < streams; k++) {
+      const stream = await openStream(loomi, { query: 'after=0' })
+      void (async () => {
+        while (await stream.pump()) stream.text = ''
+      })()
+    }
+    const heap = (): number => {
+      for (let k = 0; k < 4; k++) collect()
+      return process.memoryUsage().heapUsed
+    }
+    const minutes = 15
+    await clock.advance(minutes * 60_000)
+    const before = heap()
+    await clock.advance(minutes * 60_000)
+    const bytes = (heap() - before) / streams / minutes / 60
+    await loomi.close()
+    // With a race beside each wait it was 255.
+    assert.ok(bytes < 60, `${bytes.toFixed(1)} bytes a stream a second`)
   })
 })

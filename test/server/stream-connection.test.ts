@@ -222,6 +222,32 @@ describe('GET /stream/{session_id} as a connection', { timeout: 60_000 }, () => 
       assert.deepEqual(seqsOf(await stream.take(1)), [4])
     })
 
+    it('goes on as soon as it answers though the clock was set back by an hour meanwhile', async () => {
+      await append(1, 1)
+      let skewMs = 0
+      let broken = true
+      const { clock } = world
+      const { loomi } = makeWorld({
+        store: storeWith(store, {
+          heads: (refs) => (broken ? Promise.reject(new Error('Lost.')) : store.heads(refs)),
+        }),
+        clock: {
+          now: () => clock.now() + skewMs,
+          setTimeout: (fn, ms) => clock.setTimeout(fn, ms),
+          clearTimeout: (timer) => clock.clearTimeout(timer),
+        },
+      })
+      const stream = await openStream(loomi, { query: 'after=0' })
+      await clock.advance(1500)
+      skewMs = -3_600_000
+      await clock.advance(500)
+      broken = false
+      const replay = stream.through('replay_complete')
+      await clock.advance(3000)
+      assert.deepEqual(seqsOf(await replay), [1])
+      await stream.cancel()
+    })
+
     it('ends the wait when the reader leaves', async () => {
       const broken = storeWith(store, { heads: () => Promise.reject(new LoomiError('store_busy', 'Busy.')) })
       const { loomi, clock, reports } = makeWorld({ store: broken })

@@ -21,6 +21,8 @@ export class Chronicle {
   head: Written | null = null
   /** How often the log was set back or begun anew. */
   generation = 0
+  /** Answers to what was stored in a log that is gone are still on their way. */
+  isUnsettled = (): boolean => false
   /** Rows up to this seq were pruned, in whatever log. */
   prunedTo = 0
   /** The furthest place that a view told as displayed, by epoch. */

@@ -98,6 +98,14 @@ export const FAULTS = {
     page.owner.skewMs = page.kind.device.skewMs = random.int(-3_600_000, 3_600_000)
   },
   'store slow': weather('slow'),
+  'store answers late': (stage, random) => {
+    weather('late')(stage, random)
+    const page = random.pick(stage.pages)
+    stage.later(random.int(100, 2000), () => {
+      leavePage(stage, page, true)
+      page.open()
+    })
+  },
   'store flaky': weather('flaky'),
   'store stalled': weather('stalled'),
   'store down': weather('down'),
@@ -163,10 +171,10 @@ export function leavePage(stage: Stage, page: Page, isTold: boolean): void {
   stage.tabs.gone()
 }
 
-function weather(condition: 'slow' | 'flaky' | 'stalled' | 'down'): Fault {
+function weather(condition: 'slow' | 'late' | 'flaky' | 'stalled' | 'down'): Fault {
   return (stage, random) => {
     const ms = random.scale(100, 20_000)
-    stage.book.fault(`store ${condition}`, `${ms} ms`)
+    stage.book.fault(condition === 'late' ? 'store answers late' : `store ${condition}`, `${ms} ms`)
     stage.weather.set(condition, ms)
     stage.book.hasTrouble = true
   }

@@ -11,7 +11,7 @@ import { Producers } from './producers.ts'
 import { Random } from './random.ts'
 import { Server } from './server.ts'
 import { type SimulatedTabs, simulateTabs } from './tabs.ts'
-import { Weather } from './store-gate.ts'
+import { LATEST_ANSWER_MS, Weather } from './store-gate.ts'
 import { World } from './world.ts'
 
 /** A backup, and where the log was when it was made. */
@@ -141,6 +141,8 @@ export class Stage {
 
   #isReplaced(head: Chronicle['head']): void {
     this.chronicle.replace(head)
+    const { now } = this.world
+    this.chronicle.isUnsettled = () => this.world.now < now + LATEST_ANSWER_MS
     this.producers.tear()
   }
 
@@ -163,7 +165,7 @@ export class Stage {
           {
             name,
             device: isTab ? phone! : laptop!,
-            history: name === 'bare' ? 'none' : 'restore',
+            history: name === 'bare' || plan.chance(0.15) ? 'none' : 'restore',
             shareTabs: isTab && shareTabs,
             userId: name === 'stranger' ? 'eve' : SESSION.userId,
           },

@@ -4,8 +4,11 @@ import type { Gate } from './memory-store.ts'
 import type { Random } from './random.ts'
 import type { Owner, World } from './world.ts'
 
+/** An answer is no later than so many milliseconds, unless all are stalled. */
+export const LATEST_ANSWER_MS = 4000
+
 /** How the store is, for all processes. */
-export type Condition = 'fine' | 'slow' | 'flaky' | 'stalled' | 'down'
+export type Condition = 'fine' | 'slow' | 'late' | 'flaky' | 'stalled' | 'down'
 
 /** The store's condition, which passes by itself. */
 export class Weather {
@@ -76,7 +79,7 @@ export class StoreGate implements Gate {
 
   pass<T>(name: string, work: () => T): Promise<T> {
     const random = this.#random
-    const { fate, thereMs, backMs, isStalled } = this.#draw()
+    const { fate, thereMs, backMs, isStalled } = this.#draw(name)
     const { generation } = this.#weather
     const outlives = random.chance(0.5)
     return new Promise((resolve, reject) => {
@@ -113,7 +116,7 @@ export class StoreGate implements Gate {
     reject(failure(name))
   }
 
-  #draw(): { fate: Fate; thereMs: number; backMs: number; isStalled: boolean } {
+  #draw(name: string): { fate: Fate; thereMs: number; backMs: number; isStalled: boolean } {
     const random = this.#random
     // Now and then one is late, so that what was asked later is answered before it.
     const late = random.chance(0.1) ? random.int(3, 40) : 0
@@ -126,6 +129,9 @@ export class StoreGate implements Gate {
     switch (this.#world.now < this.#cutOffUntil ? 'down' : this.#weather.condition) {
       case 'slow':
         return { ...brief, thereMs: random.scale(5, 1500), backMs: random.scale(5, 1500) }
+      case 'late':
+        // What is appended at once, and said when readers have long begun after it.
+        return name === 'append' ? { ...brief, backMs: random.scale(300, LATEST_ANSWER_MS) } : brief
       case 'flaky':
         return { ...brief, fate: random.weighted({ done: 4, lost: 3, unsaid: 3 }), backMs: random.int(1, 60) }
       case 'stalled':

@@ -168,7 +168,9 @@ export class ViewCheck {
    */
   #showProvisional(shown: Shown): void {
     this.#book.fault('shown before stored', shown.event.key)
-    const wrong = this.#unconfirmed.show(shown, this.#chronicle.generation)
+    const { isUnsettled, generation } = this.#chronicle
+    // Its producer may yet be told that it is stored, in the log that is gone.
+    const wrong = this.#unconfirmed.show(shown, isUnsettled() ? -1 : generation)
     if (wrong && !this.#chronicle.refed.has(shown.event.run_id))
       this.#problem(wrong, `shows ${shown.event.key} once more, before it is stored`)
   }

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { RecoveryClient } from '../../elements/client/index.ts'
+import { sleep } from '../../server/clock.ts'
+import { LoomiError } from '../../server/errors.ts'
+import { createLoomi, type Loomi } from '../../server/loomi.ts'
+import { formatCursor } from '../../server/protocol.ts'
+import type { Store } from '../../server/store.ts'
+import { openSqlite } from '../../server/stores/sqlite.ts'
+import { dataOf, FakeClock, openStream, REF, settle, storeWith } from './support.ts'
+
+/** A store whose answers come late, though what is asked is done at once; or that is down. */
+class LateStore {
+  readonly clock = new FakeClock()
+  readonly memory = openSqlite(':memory:')
+  readonly loomi: Loomi
+  appendMs = 0
+  readMs = 0
+  isDown = false
+
+  constructor() {
+    const { memory } = this
+    const appending = <T>(work: () => Promise<T>): Promise<T> => this.#answer(work, this.appendMs)
+    const reading = <T>(work: () => Promise<T>): Promise<T> => this.#answer(work, this.readMs)
+    const store: Store = storeWith(memory, {
+      append: (...args) => appending(() => memory.append(...args)),
+      read: (...args) => reading(() => memory.read(...args)),
+      heads: (...args) => reading(() => memory.heads(...args)),
+      keys: (...args) => reading(() => memory.keys(...args)),
+      runHigh: (...args) => reading(() => memory.runHigh(...args)),
+      loadPresence: (...args) => reading(() => memory.loadPresence(...args)),
+    })
+    this.loomi = createLoomi({ clock: this.clock, store, onEvent: () => undefined })
+  }
+
+  /** The cursor of the newest row, which its producer need not know of. */
+  async head(): Promise<string> {
+    const [head] = await this.memory.heads([REF])
+    return formatCursor(head!.epoch, head!.head, head!.headKey)
+  }
+
+  /** A page whose app renders what came before `after` itself. */
+  page(after: string): RecoveryClient {
+    const client = this.client({ history: 'none', after })
+    client.connect()
+    return client
+  }
+
+  client(options: Partial<ConstructorParameters<typeof RecoveryClient>[0]> = {}): RecoveryClient {
+    return new RecoveryClient({
+      ...REF,
+      base: 'http://localhost/api/loomi',
+      clock: this.clock,
+      shareTabs: false,
+      fetch: async (input, init) => this.loomi.fetch(new Request(input, init)),
+      ...options,
+    })
+  }
+
+  async #answer<T>(work: () => Promise<T>, ms: number): Promise<T> {
+    if (this.isDown) throw new LoomiError('store_unavailable', 'Down.')
+    const result = await work()
+    if (ms > 0) await sleep(this.clock, ms)
+    return result
+  }
+}
+
+const textsOf = ({ snapshot }: RecoveryClient): string[] => snapshot.items.map(({ text }) => text)
+
+describe('what is stored while its producer waits for the answer', () => {
+  it('is not shown later to a view that began after its row', async () => {
+    const late = new LateStore()
+    const session = late.loomi.session(REF)
+    session.message('one')
+    await settle()
+    late.appendMs = 3000
+    late.loomi.session(REF).user('two')
+    await late.clock.advance(500)
+    const page = late.page(await late.head())
+    await late.clock.advance(60_000)
+    late.appendMs = 0
+    session.message('three')
+    await late.clock.advance(60_000)
+    page.disconnect()
+    assert.deepEqual(textsOf(page), ['three'])
+  })
+
+  it('is shown to no such reader while what follows it is, once the store has said what is stored', async () => {
+    const late = new LateStore()
+    const session = late.loomi.session({ ...REF, runId: 'r' })
+    session.message('one')
+    await settle()
+    late.readMs = 400
+    late.appendMs = 15_000
+    session.message('two')
+    await late.clock.advance(50)
+    session.message('three')
+    await late.clock.advance(1050)
+    const opening = openStream(late.loomi, { query: `after=${await late.head()}` })
+    await late.clock.advance(6000)
+    const reader = await opening
+    await reader.next()
+    assert.deepEqual(dataOf([(await reader.next())!]), ['three'])
+    await reader.cancel()
+  })
+})
+
+describe('a session that is closed while the store is away', () => {
+  it('is over for the page when that is stored, and nothing of it was lost', async () => {
+    const late = new LateStore()
+    const session = late.loomi.session(REF)
+    session.message('one')
+    await settle()
+    const page = late.client()
+    page.connect()
+    await late.clock.advance(3000)
+    late.isDown = true
+    session.message('two')
+    void session.close()
+    await late.clock.advance(2000)
+    assert.deepEqual(textsOf(page).slice(0, 2), ['one', 'two'])
+    late.isDown = false
+    await late.clock.advance(10_000)
+    assert.equal(page.snapshot.state, 'complete')
+    assert.deepEqual(page.snapshot.unsaved, [])
+    assert.deepEqual(textsOf(page).slice(0, 2), ['one', 'two'])
+  })
+})
