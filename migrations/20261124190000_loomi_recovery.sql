@@ -53,7 +53,8 @@ create table if not exists public.loomi_stream_events (
   session_id text not null references public.loomi_sessions on delete cascade,
   seq bigint not null check (seq > 0),
   run_id text not null,
-  n bigint not null,
+  -- What a double holds exactly: readers are JavaScript.
+  n bigint not null check (n between 0 and 9007199254740991),
   i integer not null,
   event_type text not null,
   content_type text not null,
@@ -361,7 +362,7 @@ $$
           order by e.seq limit p_limit
         ) r
       ) e
-      where e.bytes_before < 1048576
+      where e.bytes_before <= 1048576
     ), '[]')
   )
 $$;
@@ -658,12 +659,10 @@ begin
   loop
     _seen := _seen + 1;
     -- Most sessions have nothing to lose, which their oldest row tells.
-    if _session.seq < _session.head and (_session.seq <= _session.head - _most or _session.stored_at <= _cutoff) then
-      if not public.loomi_try_lock(_session.session_id) then
-        -- What was done is not kept waiting for somebody else's transaction.
-        if _removed > 0 then return json_build_object('removed', _removed, 'next', _looked); end if;
-        perform public.loomi_lock(_session.session_id);
-      end if;
+    if _session.seq < _session.head and (_session.seq <= _session.head - _most or _session.stored_at <= _cutoff)
+      -- One that somebody's transaction holds is left for the next time, or it would keep all others waiting.
+      and public.loomi_try_lock(_session.session_id)
+    then
       -- Asked again under the lock: it may have been deleted and begun anew since it was looked at.
       select o.seq, o.key into _last from (
         select r.*, bool_and(r.may_go) over (order by r.seq) as all_may_go from (
@@ -792,18 +791,20 @@ $$
 declare
   _answer json := '{}';
   _removed bigint := 0;
+  -- Each session that loses rows is locked to the end, and the server's table of locks is not large.
+  _limit constant integer := least(p_limit, 5000);
 begin
   loop
     _answer := public.loomi_prune(
       json_build_object('maxAgeMs', extract(epoch from p_max_age) * 1000, 'maxEventsPerSession', p_max_events),
-      p_limit - _removed::integer, _answer ->> 'next');
+      _limit - _removed::integer, _answer ->> 'next');
     _removed := _removed + (_answer ->> 'removed')::bigint;
-    exit when _answer ->> 'next' is null or _removed >= p_limit;
+    exit when _answer ->> 'next' is null or _removed >= _limit;
   end loop;
   return _removed;
 end
 $$;
-comment on function public.loomi_cleanup is 'Deletes old rows of all sessions, at most p_limit; how many. For a job that runs from time to time.';
+comment on function public.loomi_cleanup is 'Deletes old rows of all sessions, at most p_limit and 5000; how many. For a job that runs from time to time.';
 
 create or replace function public.loomi_schedule_cleanup(
   p_max_age interval,
@@ -890,4 +891,17 @@ begin
 end
 $$;
 
-insert into public.loomi_migrations (version, name) values ('20261124190000', 'loomi_recovery') on conflict do nothing;
+-- Run on after an error, as psql does unless it is told otherwise, this must not be recorded as done.
+do $$
+begin
+  if to_regproc('public.loomi_read') is null or to_regproc('public.loomi_schedule_cleanup') is null or exists (
+    select from unnest(array['seq', 'run_id', 'n', 'i', 'bytes', 'stored_at']) as name where not exists (
+      select from pg_attribute where attrelid = to_regclass('public.loomi_stream_events') and attname = name
+    )
+  ) then
+    raise exception 'the migration broke off: see the errors above' using hint =
+      'A table loomi_stream_events of another make has to be renamed first; then run the file again.';
+  end if;
+  insert into public.loomi_migrations (version, name) values ('20261124190000', 'loomi_recovery') on conflict do nothing;
+end
+$$;

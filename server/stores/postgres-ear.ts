@@ -39,10 +39,12 @@ export class PostgresEar {
   async #keepListening({ clock, connect, onListen, onLost, onPayload }: EarDeps): Promise<void> {
     const { signal } = this.#ended
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
-      const client = connect()
-      const leave = (): void => void client.leave()
+      let client: PostgresClient | null = null
+      const leave = (): void => void client?.leave()
       signal.addEventListener('abort', leave)
       try {
+        // The driver reads certificates here, and throws when one is not there any more.
+        client = connect()
         const isDirect = await listen(client, (payload) => signal.aborted || onPayload(payload))
         if (!signal.aborted) onListen(isDirect)
         waitMs = RETRY_MIN_MS
@@ -52,7 +54,7 @@ export class PostgresEar {
         // The database is away, and those who call it hear so.
       }
       signal.removeEventListener('abort', leave)
-      client.cut()
+      client?.cut()
       await sleep(clock, waitMs * (0.5 + Math.random() / 2), signal)
       if (signal.aborted) return
     }

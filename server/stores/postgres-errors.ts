@@ -10,7 +10,9 @@ import { sortSqlState } from './sql-errors.ts'
 /** A store's URL without its password. Throws `bad_option` for what is no URL. */
 export function publicUrl(url: string): string {
   try {
-    const { protocol, username, host, pathname } = new URL(url)
+    const { protocol, username, host, pathname, search, hash } = new URL(url)
+    // A `/`, `?` or `#` of a password ends the part that it belongs to, and the rest of it would be taken for a name.
+    if (pathname.includes('@') || hash !== '' || search.split('=')[0]!.includes('@')) throw new TypeError()
     return `${protocol}//${username && `${username}@`}${host}${pathname}`
   } catch {
     // Without the cause, which quotes all of it.
@@ -48,7 +50,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '28': 'Give the right user and password in the store’s URL.',
   '3D000': 'Create the database (createdb), or give the right name in the store’s URL.',
   '42501':
-    'Give the user that ran the migrations, or grant yours what it needs: execute on the functions loomi_*, and select, insert, update, delete on the tables loomi_*.',
+    'Give the user that ran the migrations, or make yours a member of it: grant OWNER to YOU. Row-level security lets nobody else.',
   '25006':
     'It takes no changes: give the URL of the primary, not of a replica, or look who has set default_transaction_read_only.',
   '53100': 'Its disk is full: make room, or let old rows go with `retention`.',
@@ -124,6 +126,13 @@ function unreachable(code: string, message: string, store: string, cause: ErrorO
     return new LoomiError(
       'store_misconfigured',
       `The database at ${store} refuses the password. ${REMEDIES['28']}`,
+      cause,
+    )
+  // Of a certificate or a key that the URL names.
+  if (/^E(?:NOENT|ACCES):.*, open /.test(message))
+    return new LoomiError(
+      'store_misconfigured',
+      `A file that the store’s URL names can’t be read (${code}): look at sslrootcert, sslcert and sslkey.`,
       cause,
     )
   if (/certificate|ssl/i.test(message)) return unencrypted(message, store, cause)

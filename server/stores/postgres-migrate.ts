@@ -70,8 +70,22 @@ async function migrationFiles(): Promise<readonly MigrationFile[]> {
   throw new LoomiError('store_failed', 'The package has no migrations. Install it again.')
 }
 
+const REMEDIES: Readonly<Record<string, string>> = {
+  '3F000': 'Make the schema first: create schema public.',
+  '42703': 'A table of that name and of another make is there: rename it first.',
+}
+
 function toMigrationError(error: unknown, store: string): LoomiError {
   const { code, message } = error as { code?: string; message?: string }
+  const remedy = REMEDIES[code ?? '']
+  if (remedy !== undefined)
+    return new LoomiError(
+      'store_misconfigured',
+      `The log’s tables can’t be made at ${store}: ${message}. ${remedy}`,
+      {
+        cause: error,
+      },
+    )
   if (code !== '42501') return postgresError(error, store)
   return new LoomiError(
     'store_misconfigured',

@@ -24,6 +24,10 @@ export function supabaseSettings(env: Readonly<Record<string, string | undefined
   const key = env[name]?.trim() ?? ''
   if (url === '')
     throw misconfigured('SUPABASE_URL is not set. Give the project’s URL: https://<project>.supabase.co.')
+  if (hasCredentials(url))
+    throw misconfigured(
+      'SUPABASE_URL has a user or a password in it. Give https://<project>.supabase.co; the key belongs into SUPABASE_SECRET_KEY.',
+    )
   if (!/^https?:$/.test(protocolOf(url)))
     throw misconfigured(
       'SUPABASE_URL is not the project’s URL. Give https://<project>.supabase.co; a database’s URL belongs into DATABASE_URL.',
@@ -52,6 +56,15 @@ function isSecret(key: string): boolean {
     return role !== 'anon' && role !== 'authenticated'
   } catch {
     return true
+  }
+}
+
+function hasCredentials(url: string): boolean {
+  try {
+    const { username, password } = new URL(url)
+    return username !== '' || password !== ''
+  } catch {
+    return false
   }
 }
 

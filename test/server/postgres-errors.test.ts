@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { LoomiError, type LoomiErrorCode } from '../../server/errors.ts'
 import type { Store } from '../../server/store.ts'
@@ -8,7 +10,7 @@ import { openPostgres } from '../../server/stores/postgres.ts'
 import { sortSqlState } from '../../server/stores/sql-errors.ts'
 import { emptyDatabase, newDatabase } from '../databases/postgres-log.ts'
 import { type PostgresServer, startPostgres, withoutPostgres } from '../databases/postgres.ts'
-import { newEvent, REF, rowsOf, until } from './support.ts'
+import { newEvent, REF, rowsOf, tempFolder, until } from './support.ts'
 
 const SECRETS = /own|%E2%80%99/
 
@@ -164,6 +166,46 @@ describe('what is wrong with a Postgres', { skip: withoutPostgres() }, () => {
     await until(async () => (await asRoot(held)).trim() !== '0', 'the lock')
     assert.deepEqual(await migratePostgres(other), [])
     await locked
+  })
+
+  for (const word of ['/kX9own', 'a/kX9own', '12/kX9own', '#own', '?own'])
+    it(`is told without the password of a URL in which it is not encoded: ${word}`, async () => {
+      const error = await opening(`postgres://ada:${word}@db.invalid/loomi`)
+      assert.equal(error.code, 'bad_option')
+      assert.match(error.message, /percent-encoded/)
+    })
+
+  it('is told of a certificate that is not there', async () => {
+    const error = await opening(`${url}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem`)
+    assert.equal(error.code, 'store_misconfigured')
+    assert.match(error.message, /file that the store’s URL names can’t be read/)
+  })
+
+  it('is no death of the process when a certificate goes away while it listens', async () => {
+    const folder = tempFolder()
+    const pem = folder.path('ca.pem')
+    writeFileSync(pem, '')
+    const store = await openPostgres(`${url}?sslmode=disable&sslrootcert=${pem}`)
+    let told = 0
+    store.watch(() => told++)
+    const wake = (): Promise<string> => asRoot(`select pg_notify('loomi', '["any"]')`)
+    await until(async () => (await wake(), told > 0), 'a wake-up')
+    folder.remove()
+    await asRoot(`select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()`)
+    await assert.rejects(store.read(REF, 0, 1))
+    mkdirSync(dirname(pem))
+    writeFileSync(pem, '')
+    told = 0
+    await until(async () => (await wake(), told > 0), 'a wake-up again')
+    await store.close()
+    folder.remove()
+  })
+
+  it('is mended as it says: a member of the owner may do everything', async () => {
+    await asRoot(`create role worker login password 'worker’s own'; grant app to worker`)
+    const store = await openPostgres(server.url({ user: 'worker', password: 'worker’s own', database: name }))
+    assert.ok((await store.append({ ...REF, sessionId: 'of-a-member' }, [newEvent(1)])).ok)
+    await store.close()
   })
 
   for (const [code, message, kind, remedy] of [

@@ -11,6 +11,43 @@ describe('the SQL functions', { skip: withoutPostgres() }, () => {
   before(async () => (rig = await PostgresRig.start()))
   after(() => rig?.remove())
 
+  describe('what is held or large', () => {
+    it('is pruned past a session that somebody’s transaction holds, and that one later', async () => {
+      const [held, free] = [rig.fresh(), rig.fresh()]
+      const store = await rig.open()
+      for (const ref of [held, free]) await store.append(ref, newEvents(1, 3))
+      const prune = async (): Promise<void> => {
+        for (let from: string | null = null, isFirst = true; isFirst || from !== null; isFirst = false)
+          from = (await store.prune({ maxEventsPerSession: 1 }, 500, from)).next
+      }
+      await transaction(rig.pool, async (ask) => {
+        await ask(`select loomi_append($1, 'ada', '{"event_type": "a", "event_data": 1}')`, [held.sessionId])
+        await prune()
+        assert.equal((await rowsOf(store, free)).length, 1)
+      })
+      assert.equal((await rowsOf(store, held)).length, 4)
+      await prune()
+      assert.equal((await rowsOf(store, held)).length, 1)
+    })
+
+    it('is read on past a row as large as one may be', async () => {
+      const ref = rig.fresh()
+      const store = await rig.open()
+      const largest = JSON.stringify('x'.repeat(1024 * 1024 - 2))
+      await store.append(ref, newEvents(1, 1, { event_data: largest }))
+      await store.append(ref, newEvents(2, 3))
+      assert.ok((await store.read(ref, 0, 10)).events.length > 1)
+    })
+
+    it('is refused when its number is more than JavaScript holds exactly', async () => {
+      const event = `{"event_type": "a", "event_data": 1, "run_id": "r", "n": 9007199254740992}`
+      await assert.rejects(
+        rig.pool.query(`select loomi_append('s-n', 'ada', '${event}')`),
+        (error: { code?: string }) => error.code === '23514',
+      )
+    })
+  })
+
   describe('an append in SQL', () => {
     const append = (ref: SessionRef, events: string): Promise<string> =>
       rig.server.psql(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { SCHEMA_VERSION } from '../../server/stores/migrations.ts'
@@ -7,7 +8,7 @@ import { openPostgres } from '../../server/stores/postgres.ts'
 import { emptyDatabase, migrationFiles, newDatabase } from '../databases/postgres-log.ts'
 import { type PostgresServer, startPostgres, withoutPostgres } from '../databases/postgres.ts'
 import { Processes } from './processes.ts'
-import { newEvent, REF } from './support.ts'
+import { newEvent, REF, tempFolder } from './support.ts'
 
 const FILES = migrationFiles().map((file) => basename(file))
 
@@ -43,6 +44,45 @@ describe('migrating a Postgres', { skip: withoutPostgres() }, () => {
     for (const file of migrationFiles()) await server.psql({ file }, login)
     assert.equal((await store.read(REF, 0, 10)).events.length, 1)
     await store.close()
+  })
+
+  describe('of a database that has the seed’s own table', () => {
+    const login = (url: string): { user: string; password: string; database: string } => ({
+      user: 'app',
+      password: 'app’s own',
+      database: new URL(url).pathname.slice(1),
+    })
+    const withTable = async (): Promise<string> => {
+      const url = await emptyDatabase(server)
+      const sql = 'create table loomi_stream_events (id uuid, session_id text, user_id text, event_type text)'
+      await server.psql({ sql }, login(url))
+      return url
+    }
+
+    it('says what to do with it', async () => {
+      await assert.rejects(migratePostgres(await withTable()), /another make is there: rename it first/)
+    })
+
+    it('records nothing, also when psql goes on after errors', async () => {
+      const url = await withTable()
+      const folder = tempFolder()
+      const file = folder.path('on.sql')
+      writeFileSync(
+        file,
+        ['\\set ON_ERROR_STOP off', ...migrationFiles().map((f) => `\\i '${f}'`)].join('\n'),
+      )
+      await server.psql({ file }, login(url))
+      folder.remove()
+      const recorded = await server.psql({ sql: 'select count(*) from loomi_migrations' }, login(url))
+      assert.equal(recorded.trim(), '0')
+      await assert.rejects(openPostgres(url), /Run: npx loomi-recovery migrate/)
+    })
+  })
+
+  it('says that the schema is missing', async () => {
+    const url = await emptyDatabase(server)
+    await server.psql({ sql: 'drop schema public cascade' }, { database: new URL(url).pathname.slice(1) })
+    await assert.rejects(migratePostgres(url), /create schema public/)
   })
 
   it('changes nothing when it may not', async () => {

@@ -43,7 +43,7 @@ describe('a database that is set up wrongly', { timeout: 60_000, skip: withoutPo
         return { url: server.url({ user: 'guest', password: 'guest’s own', database: database() }) }
       },
       code: 'store_misconfigured',
-      says: /permission denied.*grant yours what it needs/,
+      says: /permission denied.*grant OWNER to YOU/,
     })
     told({
       what: 'missing migrations',

@@ -54,7 +54,7 @@ export const POSTGRES: readonly Trouble<PostgresPlace>[] = [
       root('revoke execute on all functions in schema public from public, app, service_role'),
     mends: ({ root }) => root('grant execute on all functions in schema public to app, service_role'),
     code: 'store_misconfigured',
-    remedy: /permission denied.*grant yours.*execute on the functions/,
+    remedy: /permission denied.*grant OWNER to YOU/,
   },
   {
     what: 'the password is changed',

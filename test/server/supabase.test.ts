@@ -142,6 +142,17 @@ describe('the Supabase store', { skip: withoutPostgres() }, () => {
     assert.equal(events.length, 1)
   })
 
+  it('refuses a URL with a password in it, and says nothing of it', async () => {
+    const { SUPABASE_SECRET_KEY } = rig.env
+    const error = await failure(
+      () =>
+        openSupabase({ env: { SUPABASE_URL: 'http://ada:hidden-word@127.0.0.1:9', SUPABASE_SECRET_KEY } }),
+      'hidden-word',
+    )
+    assert.equal(error.code, 'store_misconfigured')
+    assert.match(error.message, /SUPABASE_URL has a user or a password in it/)
+  })
+
   it('keeps the key out of everything that it says, also when the key itself is at fault', async () => {
     const { SUPABASE_URL } = rig.env
     const lapsed = rig.keys.sign({ role: 'service_role', exp: 1 })
