@@ -7,20 +7,32 @@ import type { EncodedRow } from './frames.ts'
 import type { RunPlace, SessionHead, SessionRef, Store } from './store.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
 
+/** Who may publish events of runs that other processes feed, too, and must know what these have stored. */
+export interface Feeder {
+  readonly sharedRuns: Iterable<string>
+  /** A run was found to be stored up to a place. */
+  learn(runId: string, place: RunPlace): void
+}
+
 /** Confirms and discards; see the module. */
 export class Confirmation {
   readonly #store: Store
   readonly #unconfirmed: Unconfirmed
+  readonly #feederOf: (ref: SessionRef) => Feeder | null
 
-  constructor(store: Store, unconfirmed: Unconfirmed) {
+  constructor(store: Store, unconfirmed: Unconfirmed, feederOf: (ref: SessionRef) => Feeder | null) {
     this.#store = store
     this.#unconfirmed = unconfirmed
+    this.#feederOf = feederOf
   }
 
-  /** Finds out what is stored of what is unconfirmed: the answer that says so may be on its way, or lost. */
+  /**
+   * Finds out what is stored of what is unconfirmed, or will be: the answer that says so may be on its way, or lost, or was
+   * another process's.
+   */
   async byStore(ref: SessionRef): Promise<void> {
     const unconfirmed = this.#unconfirmed
-    const runs = unconfirmed.runs(ref)
+    const runs = new Set([...unconfirmed.runs(ref), ...(this.#feederOf(ref)?.sharedRuns ?? [])])
     if (runs.size === 0) return
     const discards = unconfirmed.discards(ref)
     const before = await this.#head(ref)
@@ -30,15 +42,14 @@ export class Confirmation {
     // Of a log that another one took the place of meanwhile nothing was learned, nor of a queue that is another's by now.
     if (before?.epoch !== head?.epoch || unconfirmed.discards(ref) !== discards) return
     if (head) unconfirmed.confirmIn(ref, head)
-    for (const [runId, place] of places) unconfirmed.confirmRun(ref, runId, place)
+    this.#confirm(ref, places)
   }
 
   /** The same by rows that are known to be stored, where the store can't be asked. */
   byRows(ref: SessionRef, rows: readonly EncodedRow[]): void {
     // An interruption stands outside the places.
     const stored = rows.filter(({ row }) => row.i >= 0)
-    const places = new Map(stored.map(({ row }) => [row.run_id, row]))
-    for (const [runId, place] of places) this.#unconfirmed.confirmRun(ref, runId, place)
+    this.#confirm(ref, new Map(stored.map(({ row }) => [row.run_id, row])))
   }
 
   /**
@@ -51,6 +62,13 @@ export class Confirmation {
     const head = await this.#head(ref)
     const isThere = head && (await this.#isLater(ref, last, head))
     if (!isThere && this.#unconfirmed.confirmedIn(ref) === last) this.#unconfirmed.discard(ref)
+  }
+
+  #confirm(ref: SessionRef, places: ReadonlyMap<string, RunPlace>): void {
+    for (const [runId, { n, i }] of places) {
+      this.#unconfirmed.confirmRun(ref, runId, { n, i })
+      this.#feederOf(ref)?.learn(runId, { n, i })
+    }
   }
 
   /** Whether a head is the same log's, and that log has grown since. */

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Clock } from './clock.ts'
-import { Confirmation } from './confirmation.ts'
+import { Confirmation, type Feeder } from './confirmation.ts'
 import { type EncodedRow, encodeRow } from './frames.ts'
 import { type Entry, fromTail, isNews, isOfAnother, isOlderCopy, type Page, wakeAll } from './log-entry.ts'
 import { Poll } from './poll.ts'
@@ -38,6 +38,14 @@ export interface Watch {
   stop(): void
 }
 
+/** What the log asks of others. */
+export interface LogHooks {
+  /** Called now and then while somebody watches. */
+  readonly onPoll?: () => void
+  /** Who publishes unconfirmed events of a session here. */
+  readonly feederOf?: (ref: SessionRef) => Feeder | null
+}
+
 /** Reads, appends and wakes; see the module. */
 export class Log {
   /** What those who watch here got before the store confirmed it. */
@@ -54,10 +62,14 @@ export class Log {
   #watched = 0
   #isClosed = false
 
-  /** `onPoll` is called now and then while somebody watches. */
-  constructor(store: Store, clock: Clock, onError: (error: unknown) => void, onPoll = (): void => undefined) {
+  constructor(
+    store: Store,
+    clock: Clock,
+    onError: (error: unknown) => void,
+    { onPoll = () => undefined, feederOf = () => null }: LogHooks = {},
+  ) {
     this.#store = store
-    this.confirmation = new Confirmation(store, this.unconfirmed)
+    this.confirmation = new Confirmation(store, this.unconfirmed, feederOf)
     this.#clock = clock
     this.#poll = new Poll({ store, clock, onError, onPoll, look: (ids) => this.#look(ids) })
   }

@@ -177,7 +177,10 @@ export function createLoomi(options: LoomiOptions): Loomi {
     }
   })
   const store = typeof options.store === 'string' ? lazyStore(options.store) : options.store
-  const log = new Log(store, clock, onError, () => void runs.sweep())
+  const log = new Log(store, clock, onError, {
+    onPoll: () => void runs.sweep(),
+    feederOf: (ref) => writers.find(ref),
+  })
   const runs = new RunBook({ store, log, clock, leaseMs, onError })
   const budget = { used: 0, max: maxPendingBytes }
   const presence = new PresenceBook(store, clock, disconnectThresholdMs, onError)

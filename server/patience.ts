@@ -70,9 +70,9 @@ export class Patience {
     return this.#discards > 0 ? `${boot}-${this.#discards}` : boot
   }
 
-  /** The first frame is written: what is unconfirmed may follow. */
-  open(): void {
-    this.#isOpen = true
+  /** The first frame is written, and it is known what of that is stored: what is unconfirmed may follow, or not yet. */
+  open(isOpen = true): void {
+    this.#isOpen = isOpen
   }
 
   /** Waits for the next wake-up. */

@@ -13,7 +13,7 @@ import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
 import { batchesOf, cut, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
 import { pendingFull, type Refusal, refusal } from './refusals.ts'
-import type { RunPlace, SessionRef, Store } from './store.ts'
+import { comesAfter, type RunPlace, type SessionRef, type Store } from './store.ts'
 import type { UnconfirmedEvent } from './unconfirmed.ts'
 
 const COALESCE_MS = 40
@@ -54,6 +54,8 @@ export class SessionWriter {
   readonly #highs = new Map<string, RunPlace | null>()
   /** The newest place pushed of each such run: a second handle here that feeds it too adds nothing. */
   readonly #taken = new Map<string, RunPlace>()
+  /** Those of them whose end is stored. */
+  readonly #ended = new Set<string>()
   /** Runs that the store takes nothing of any more. */
   readonly #stopped = new Set<string>()
   #lastFlushAt = -Infinity
@@ -92,6 +94,17 @@ export class SessionWriter {
     return this.#pending.isEmpty && !this.#isWriting
   }
 
+  /** Runs that other processes may feed, too. */
+  get sharedRuns(): string[] {
+    return [...this.#highs.keys()].filter((runId) => !this.#ended.has(runId) && !this.#stopped.has(runId))
+  }
+
+  /** A run was found to be stored up to a place: what waits of it up to there adds nothing. */
+  learn(runId: string, place: RunPlace): void {
+    const high = this.#highs.get(runId)
+    if (high === null || (high && comesAfter(place, high))) this.#highs.set(runId, place)
+  }
+
   /** Says that a run may have been fed before, here or elsewhere: chunks that are stored already add nothing. */
   resumeRun(runId: string): void {
     if (this.#highs.has(runId)) return
@@ -107,6 +120,7 @@ export class SessionWriter {
     const events = taken ? pushed.flatMap((event) => cut(event, taken)) : pushed
     if (events.length === 0) return
     if (this.#highs.has(run_id)) this.#taken.set(run_id, { n: last.n, i: last.i })
+    this.#ended.delete(run_id)
     if (this.#deps.isClosed()) return this.#refuse('closed')
     if (this.#closing)
       return last.event_type === 'session_complete' ? undefined : this.#refuse('session_closed')
@@ -236,7 +250,7 @@ export class SessionWriter {
   async #tryAppend(groups: readonly Group[]): Promise<boolean> {
     const { log, store, leaseMs, runStopped } = this.#deps
     for (const [runId, high] of this.#highs) {
-      if (high === null) this.#highs.set(runId, await store.runHigh(this.#ref, runId))
+      if (high === null) this.learn(runId, await store.runHigh(this.#ref, runId))
     }
     const events = groups
       .filter((group) => !this.#stopped.has(group.events[0]!.run_id))
@@ -250,7 +264,10 @@ export class SessionWriter {
       if (this.#ref === asked) this.#owner = result.userId
       // It may have been given to its user, or begun anew.
       if (result.head.closedSeq === null && !this.#closing && !this.#deps.isClosed()) this.#refused = null
-      for (const { run_id, n, i } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, { n, i })
+      for (const { run_id, n, i, event_type } of events) {
+        this.learn(run_id, { n, i })
+        if (event_type === 'run_end' && this.#highs.has(run_id)) this.#ended.add(run_id)
+      }
       return true
     }
     if (result.code === 'overlap') {

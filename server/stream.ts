@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Clock, sleep, within } from './clock.ts'
+import { type Clock, sleep } from './clock.ts'
 import { type EncodedRow, encodeFrame, frameText, mergeRows, type Piece, toBytes } from './frames.ts'
 import type { Log, Watch } from './log.ts'
 import type { Page } from './log-entry.ts'
@@ -80,6 +80,8 @@ class StreamLoop {
   #tag: string | null = null
   /** The replay that is not over yet. */
   #opening: Opening | null = null
+  /** How often it was to be found out what is stored of what is unconfirmed: the last time counts. */
+  #openings = 0
   /** The session's last row was written. */
   #complete = false
 
@@ -162,50 +164,31 @@ class StreamLoop {
       return openStream(opens, this.#ref, head, { ...this.#query, cursor })
     })
     if (!opened) return
-    const isSure = await this.#confirm(opens.isFromMemory)
     this.#position = opened.position
     this.#tag = opened.tag
     this.#opening = opened.count > 0 ? opened : null
     if (opened.reset) await this.#send({ type: 'reset', reason: opened.reset }, formatCursor(head.epoch, 0))
     await this.#send({ ...opened.frame, boot: this.#patience.boot() }, opened.cursor)
-    if (isSure) this.#patience.open()
-    else void this.#openLater()
+    if (this.#query.follow) void this.#showUnconfirmed(opens.isFromMemory)
     this.#complete = head.closedSeq !== null && opened.position >= head.closedSeq
     if (this.#complete) await this.#send({ type: 'session_complete' }, opened.cursor)
   }
 
   /**
-   * A reader may have rows whose producer does not know yet that they are stored, or be told that they are pruned: it must
-   * not get them once more. False when the store did not say what is stored.
+   * Lets what is unconfirmed follow when it is known what of it is stored: a reader may have rows whose producer does not know
+   * yet that they are stored, or be told that they are pruned, and must not get them once more. Rows do not wait for that.
    */
-  async #confirm(isFromMemory = false): Promise<boolean> {
-    const { log, clock, storeTimeoutMs, onError } = this.#deps
-    if (isFromMemory) {
-      log.confirmation.byRows(this.#ref, log.recall(this.#ref)?.rows ?? [])
-      return true
-    }
-    try {
-      await within(clock, storeTimeoutMs, log.confirmation.byStore(this.#ref))
-      return true
-    } catch (error) {
-      onError(error)
-      return false
-    }
-  }
-
-  /** What is unconfirmed follows when it is known what of it is stored; the rows do not wait for that. */
-  async #openLater(): Promise<void> {
+  async #showUnconfirmed(isFromMemory = false): Promise<void> {
     const { log, clock, onError } = this.#deps
-    while (!this.#gone) {
-      try {
-        await log.confirmation.byStore(this.#ref)
-        this.#patience.open()
-        return this.#watch.wake()
-      } catch (error) {
-        onError(error)
-      }
-      await sleep(clock, RETRY_STORE_MS, this.#stream.sink.closed)
-    }
+    const opening = ++this.#openings
+    this.#patience.open(false)
+    if (isFromMemory) log.confirmation.byRows(this.#ref, log.recall(this.#ref)?.rows ?? [])
+    else
+      while (!(await log.confirmation.byStore(this.#ref).then(() => true, onError)) && !this.#gone)
+        await sleep(clock, RETRY_STORE_MS, this.#stream.sink.closed)
+    if (this.#openings !== opening) return
+    this.#patience.open()
+    this.#watch.wake()
   }
 
   /** The session was deleted under an open stream; one of that name may begin. */
@@ -236,7 +219,7 @@ class StreamLoop {
       pieces.push(frameText(gap, formatCursor(this.#stream.epoch, first - 1)))
       this.#position = first - 1
       this.#tag = null
-      await this.#confirm()
+      if (this.#query.follow) void this.#showUnconfirmed()
     }
     const opening = this.#opening
     const inReplay = opening ? rows.filter(({ row }) => row.seq <= opening.to) : []

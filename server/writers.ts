@@ -33,12 +33,16 @@ export class Writers {
     }
   }
 
+  /** The writer of a session; null without one. */
+  find(ref: SessionRef): SessionWriter | null {
+    return this.#known.get(nameOf(ref))?.deref() ?? null
+  }
+
   #of(ref: SessionRef): SessionWriter {
-    const name = nameOf(ref)
-    const known = this.#known.get(name)?.deref()
+    const known = this.find(ref)
     if (known) return known
     const writer = new SessionWriter(ref, this.#deps)
-    this.#keep(name, writer)
+    this.#keep(nameOf(ref), writer)
     return writer
   }
 

@@ -14,6 +14,8 @@ class LateStore {
   readonly clock = new FakeClock()
   readonly memory = openSqlite(':memory:')
   readonly loomi: Loomi
+  /** Another process, on the same store. */
+  readonly other: Loomi
   appendMs = 0
   readMs = 0
   isDown = false
@@ -31,6 +33,7 @@ class LateStore {
       loadPresence: (...args) => reading(() => memory.loadPresence(...args)),
     })
     this.loomi = createLoomi({ clock: this.clock, store, onEvent: () => undefined })
+    this.other = createLoomi({ clock: this.clock, store: memory })
   }
 
   /** The cursor of the newest row, which its producer need not know of. */
@@ -102,6 +105,55 @@ describe('what is stored while its producer waits for the answer', () => {
     await reader.next()
     assert.deepEqual(dataOf([(await reader.next())!]), ['three'])
     await reader.cancel()
+  })
+})
+
+describe('what another process has stored of the same run', () => {
+  const RUN = { ...REF, runId: 'r' }
+
+  it('is not shown later to a view that began after its row, when it waited here by then', async () => {
+    const late = new LateStore()
+    const [session, elsewhere] = [late.loomi.session(RUN), late.other.session(RUN)]
+    session.message('one')
+    await late.clock.advance(100)
+    late.appendMs = 15_000
+    late.loomi.session(REF).user('hello')
+    await late.clock.advance(50)
+    elsewhere.message('one')
+    elsewhere.message('two')
+    session.message('two')
+    await late.clock.advance(100)
+    const page = late.page(await late.head())
+    await late.clock.advance(5000)
+    assert.deepEqual(textsOf(page), [])
+    late.appendMs = 0
+    await late.clock.advance(60_000)
+    session.message('three')
+    await late.clock.advance(1000)
+    page.disconnect()
+    assert.deepEqual(textsOf(page), ['three'])
+  })
+
+  it('nor when it comes here only after the view has begun', async () => {
+    const late = new LateStore()
+    const [session, elsewhere] = [late.loomi.session(RUN), late.other.session(RUN)]
+    session.message('one')
+    await late.clock.advance(100)
+    elsewhere.message('one')
+    elsewhere.message('two')
+    await late.clock.advance(100)
+    const page = late.page(await late.head())
+    await late.clock.advance(1000)
+    late.isDown = true
+    session.message('two')
+    session.message('three')
+    await late.clock.advance(5000)
+    assert.deepEqual(textsOf(page), ['three'])
+    late.isDown = false
+    await late.clock.advance(60_000)
+    page.disconnect()
+    assert.deepEqual(textsOf(page), ['three'])
+    assert.deepEqual(page.snapshot.unsaved, [])
   })
 })
 
