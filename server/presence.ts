@@ -145,12 +145,19 @@ export class PresenceBook {
     if (dirty.length === 0) return
     for (const entry of dirty) entry.dirty = false
     try {
-      await this.#store.savePresence(dirty.map((entry) => entry.row!))
+      const rows = await this.#present(dirty.map((entry) => entry.row!))
+      if (rows.length > 0) await this.#store.savePresence(rows)
     } catch (error) {
       this.#onError(error)
       if (error instanceof LoomiError && error.code === 'closed') return
       for (const entry of dirty) this.#touch(entry)
     }
+  }
+
+  /** Without those of logs that are gone: another server may have deleted one since its beat came, and all that was known of it. */
+  async #present(rows: readonly PresenceRow[]): Promise<PresenceRow[]> {
+    const heads = await this.#store.heads(rows)
+    return rows.filter(({ epoch }, i) => epoch === null || heads[i]?.epoch === epoch)
   }
 
   /** Forgets what is remembered of certain sessions, or of a user; what the store knows is asked anew. */

@@ -77,6 +77,21 @@ describe('who is deleted', () => {
       assert.equal(await store.loadPresence(REF), null)
     })
 
+  for (const [what, remove] of [
+    ['a session', (loomi: Loomi) => loomi.deleteSession(REF.sessionId)],
+    ['a user', (loomi: Loomi) => loomi.deleteUser(REF.userId)],
+  ] as const)
+    it(`with ${what} is not written down by another server that heard a beat just before`, async () => {
+      const here = makeWorld()
+      const there = makeWorld({ store: here.store })
+      here.loomi.session(REF).message('one')
+      await settle()
+      await beat(there.loomi)
+      await remove(here.loomi)
+      await there.clock.advance(20_000)
+      assert.equal(await here.store.loadPresence(REF), null)
+    })
+
   it('while the store is asked for them is not remembered either', async () => {
     const sqlite = openSqlite(':memory:')
     let answer = (): void => undefined

@@ -14,6 +14,8 @@ const at = (head: number, epoch = 'e1'): SessionHead => ({
   headKey: `r/${head}`,
   closedSeq: null,
 })
+/** All sessions have the log of that epoch. */
+const heads: Store['heads'] = async (refs) => refs.map(() => at(9))
 const cursor = (seq: number, epoch = 'e1'): string => formatCursor(epoch, seq, `r/${seq}`)
 
 describe('presence', () => {
@@ -29,6 +31,7 @@ describe('presence', () => {
     errors = []
     const sqlite = openSqlite(':memory:')
     store = storeWith(sqlite, {
+      heads,
       savePresence: (rows) => {
         saves.push(rows)
         return sqlite.savePresence(rows)
@@ -233,6 +236,7 @@ describe('presence', () => {
       let broken = true
       const sqlite = openSqlite(':memory:')
       store = storeWith(sqlite, {
+        heads,
         savePresence: async (rows) => {
           if (broken) throw new LoomiError('store_unavailable', 'Down.')
           await sqlite.savePresence(rows)
