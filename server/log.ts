@@ -76,9 +76,12 @@ export class Log {
 
   /** The session's head, fresh from the store; null when it does not exist or is somebody else's. */
   async head(ref: SessionRef): Promise<SessionHead | null> {
+    const known = this.#entries.get(nameOf(ref))?.head
     const [head = null] = await this.#store.heads([ref])
     const entry = this.#entries.get(nameOf(ref))
-    if (entry && head) this.#learn(entry, head)
+    if (!entry || !head) return head
+    if (known && isOlderCopy(known, head)) this.#forget(entry)
+    this.#learn(entry, head)
     return head
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Cursor, parseCursor, PRUNED_TAG } from '../../server/protocol.ts'
+import { type Cursor, type CursorParts, parseCursor, PRUNED_TAG } from '../../server/protocol.ts'
 import { parseFrame, type RawFrame, type Received } from './frames.ts'
 import type { Verdict, View } from './view.ts'
 
@@ -22,6 +22,14 @@ interface Heard extends Received {
 /** The leader's frames on their way into one view. */
 export class Inbox {
   #frames: Heard[] = []
+  /** The leader told of unstored events that it may know to be stored by now. */
+  #isOwed = false
+  readonly #askAnew: () => void
+
+  /** `askAnew`: the leader is to tell once more what is not stored. */
+  constructor(askAnew = (): void => undefined) {
+    this.#askAnew = askAnew
+  }
 
   /** Adds frames of the leader. Those that open and close a quiet attempt say nothing about this view's replay. */
   add(frames: readonly RawFrame[], quiet: boolean): void {
@@ -54,17 +62,35 @@ export class Inbox {
 
   clear(): void {
     this.#frames = []
+    this.#isOwed = false
   }
 
   /**
    * Hands the view what fits. `hole`: something must be fetched first; what comes after the hole is kept, except
-   * what no fetch can make fit.
+   * what no fetch can make fit. `isSettled`: a request for what there is has just ended, and what lay here meanwhile is gone.
    */
-  drain(view: View): Verdict {
+  drain(view: View, isSettled = false): Verdict {
+    const verdict = this.#handOver(view)
+    if (isSettled) this.#collect()
+    return verdict
+  }
+
+  #collect(): void {
+    if (!this.#isOwed) return
+    this.#isOwed = false
+    this.#askAnew()
+  }
+
+  #handOver(view: View): Verdict {
     const frames = this.#frames
     for (const [index, received] of frames.entries()) {
       // The app may have let go of us from within a callback.
       if (this.#frames !== frames) return 'go'
+      if (isProvisional(received) && isFromBefore(received, view)) {
+        this.#isOwed = true
+        continue
+      }
+      if (received.at && reaches(received.at, view)) this.#collect()
       const verdict = take(view, received)
       if (verdict === 'go') continue
       frames.splice(0, verdict === 'hole' && mayFit(received, view) ? index : index + 1)
@@ -84,6 +110,17 @@ function isFetchable({ cursor }: Received): boolean {
 
 function isProvisional({ frame, cursor }: Received): boolean {
   return cursor === null && frame.type === 'event'
+}
+
+/** Whether it came when the leader had not got to where this view can tell what is stored: a row there may be that event. */
+function isFromBefore({ after }: Heard, view: View): boolean {
+  if (after === undefined || view.unreadTo === 0) return false
+  const at = after === null ? null : parseCursor(after)
+  return at === null || !reaches(at, view)
+}
+
+function reaches({ epoch, seq }: CursorParts, view: View): boolean {
+  return epoch === view.epoch && seq >= view.unreadTo
 }
 
 /** Whether a frame with a hole before it is of the view's log, as far as can be told, and has not been taken in. */
@@ -107,13 +144,23 @@ function isTagged(cursor: Cursor): boolean {
   return parseCursor(cursor)?.tag !== PRUNED_TAG
 }
 
+/** Whether what the leader's stream opens with ends before this view's place: the log may have been set back. */
+function endsBefore({ frame, at }: Heard, view: View): boolean {
+  if (at === null || at.epoch !== view.epoch) return false
+  if (frame.type === 'replay_start') return frame.to < view.seq
+  return frame.type === 'no_replay' && at.seq + frame.count < view.seq
+}
+
 function take(view: View, received: Heard): Verdict {
   if (received.aside) return view.overhear(received)
   switch (received.frame.type) {
     case 'no_replay':
     case 'replay_start':
       // The leader was away; so was this view, if it stands where the leader stood.
-      if (received.cursor !== view.position) return view.overhear(received)
+      if (received.cursor !== view.position) {
+        const verdict = view.overhear(received)
+        return verdict === 'go' && endsBefore(received, view) ? 'hole' : verdict
+      }
       view.begin(false)
       return view.take(received)
     case 'reset':

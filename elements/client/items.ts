@@ -105,6 +105,11 @@ export class Items {
     if (this.#runs.follow(event)) this.#runsAhead = null
   }
 
+  /** Whether the log as far as it is taken in has an event, or something later of its run. */
+  isStored(event: LoomiEvent): boolean {
+    return this.#tail.isStored(event)
+  }
+
   /** Takes an event in that is not stored yet, unless it was taken in already. */
   addUnconfirmed({ event, unseen, boot, isInDoubt }: Provisional, beforeShow: BeforeShow): void {
     const known = this.#tail.get(event.key)

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Cursor } from '../../server/protocol.ts'
-import { chain, type RawFrame, rawProvisional, type Received } from './frames.ts'
+import { chain, eventOf, parseFrame, type RawFrame, rawProvisional, type Received } from './frames.ts'
 import { Inbox } from './inbox.ts'
 import { CONNECTING, Link, type LinkHost, type LinkOptions, type LinkStatus } from './link.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
@@ -31,7 +31,7 @@ export class Supply {
   readonly #view: View
   readonly #host: SupplyHost
   readonly #options: SupplyOptions
-  readonly #inbox: Inbox = new Inbox()
+  readonly #inbox: Inbox = new Inbox(() => this.#tabs?.ask(false))
   #offline: boolean
   #frozen = false
   #tabs: Tabs | null = null
@@ -145,7 +145,7 @@ export class Supply {
         },
         heard: (frames, quiet) => mine() && mode === 'stream' && this.#passOn(frames, quiet),
         receive: (batch, signal) => this.#receive(batch, () => mine() && !signal.aborted),
-        settled: () => (mine() ? this.#drain() : 'go'),
+        settled: () => (mine() ? this.#drain(true) : 'go'),
         position: () => this.#view.position,
         live: () => this.#view.stage === 'live',
         status: (status) => mine() && this.#change(status),
@@ -171,9 +171,15 @@ export class Supply {
     return verdict
   }
 
-  #passOn(frames: readonly RawFrame[], quiet: boolean): void {
+  #passOn(heard: readonly RawFrame[], quiet: boolean): void {
+    // Of what is stored another tab, which began later, may not know that.
+    const frames = heard.filter((raw) => raw.id !== null || !this.#isStored(parseFrame(raw)))
     this.#tabs?.send({ type: 'frames', frames: chain(frames, this.#passedOn), quiet })
     this.#passedOn = frames.findLast(({ id }) => id !== null)?.id ?? this.#passedOn
+  }
+
+  #isStored({ frame }: Received): boolean {
+    return frame.type === 'event' && this.#view.items.isStored(eventOf(frame))
   }
 
   /** What the leader told before may have been stored since, in rows that are gone: it tells anew what still is not. */
@@ -209,7 +215,7 @@ export class Supply {
     this.#owesTail = opening === null
     if (!opening) return
     const frames = [opening, ...[...this.#view.items.unconfirmed].map(({ event }) => rawProvisional(event))]
-    this.#tabs?.send({ type: 'frames', frames, quiet: true })
+    this.#tabs?.send({ type: 'frames', frames: chain(frames, opening.id), quiet: true })
   }
 
   #catchUp(): void {
@@ -218,9 +224,9 @@ export class Supply {
     if (verdict === 'complete') this.#change({ ...CONNECTING, state: 'complete' })
   }
 
-  #drain(): Verdict {
+  #drain(isSettled = false): Verdict {
     if (!this.#follows) return 'go'
-    const verdict = this.#inbox.drain(this.#view)
+    const verdict = this.#inbox.drain(this.#view, isSettled)
     this.#askInDoubt(verdict)
     this.#host.taken()
     return verdict

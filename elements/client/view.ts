@@ -44,6 +44,8 @@ export class View {
   #position: Cursor | null = null
   #at: CursorParts | null = null
   #quiet = false
+  /** Rows up to there were not read: the app has them itself, or they are pruned. */
+  #unreadTo = 0
   readonly #catchUp: CatchUp
   readonly #voucher = new Voucher(this.items)
   readonly #hooks: ViewHooks
@@ -76,6 +78,11 @@ export class View {
   /** Of the position; 0 before the first row. */
   get seq(): number {
     return this.#at?.seq ?? 0
+  }
+
+  /** Up to there the view cannot tell what is stored. */
+  get unreadTo(): number {
+    return this.#unreadTo
   }
 
   /** The log's, null while there is none. */
@@ -158,8 +165,10 @@ export class View {
 
   #open(frame: NoReplayFrame | ReplayStartFrame, cursor: Cursor | null, at: CursorParts | null): Verdict {
     if (cursor !== null && at !== null) {
-      if (this.#at === null) this.#move(cursor, at)
-      else if (this.#at.epoch !== at.epoch) {
+      if (this.#at === null) {
+        this.#move(cursor, at)
+        this.#unreadTo = at.seq
+      } else if (this.#at.epoch !== at.epoch) {
         // A server that never got our position starts at the beginning of a new log without saying so.
         if (at.seq > 0) return 'hole'
         this.#reset('epoch', cursor, at)
@@ -186,6 +195,7 @@ export class View {
     this.#position = cursor
     this.#at = at
     this.#voucher.restart()
+    this.#unreadTo = 0
     this.shown = null
     this.#quiet = false
     this.#catchUp.restart()
@@ -200,6 +210,7 @@ export class View {
     if (turn !== 'next') return turn === 'old' ? 'go' : 'hole'
     this.#move(cursor, at)
     this.shown = cursor
+    this.#unreadTo = to
     this.items.skip()
     const gap = [Math.max(from, next), to] as const
     this.gaps = [...this.gaps, gap]
