@@ -14,13 +14,22 @@ const replayStart = (seq: number, missed: number): RawFrame => {
   return raw(`e1-${seq}-aaaaaa`, { type: 'replay_start', reason: 'cursor_behind', ...counts, boot: 'b' })
 }
 
-/** A live view of the events 1 to `to`. */
-function liveView(to: number): View {
-  const view = new View(
+const opening = (seq: number): RawFrame => {
+  const cursor = seq === 0 ? 'e1-0' : `e1-${seq}-aaaaaa`
+  return raw(cursor, { type: 'no_replay', cursor, seen: 0, count: 0, boot: 'b' })
+}
+
+function emptyView(): View {
+  return new View(
     { visible: () => true, opened() {}, beforeShow: () => true, notice() {}, reset: () => true },
     true,
   )
-  view.take(parseFrame(raw('e1-0', { type: 'no_replay', cursor: 'e1-0', seen: 0, count: 0, boot: 'b' })))
+}
+
+/** A live view of the events 1 to `to`. */
+function liveView(to: number): View {
+  const view = emptyView()
+  view.take(parseFrame(opening(0)))
   for (let seq = 1; seq <= to; seq++) view.take(parseFrame(event(seq)))
   return view
 }
@@ -131,6 +140,40 @@ describe('the inbox of a following tab', () => {
     expect(inbox.drain(view)).to.equal('go')
     expect(view.items.list.map(({ text }) => text)).to.deep.equal(['e1', 'e3', 'e4'])
     expect(view.unsaved).to.deep.equal([{ after: 'r1/1', count: 1 }])
+  })
+
+  it('shows nothing unstored from before a beginning that only the app knows, and asks anew when the leader has got there', () => {
+    const view = emptyView()
+    view.take(parseFrame(opening(5)))
+    let asked = 0
+    const inbox = new Inbox(() => asked++)
+    const unstored = (seq: number, after: number): RawFrame => ({
+      id: null,
+      data: JSON.stringify(provisional(seq)),
+      after: `e1-${after}-aaaaaa`,
+    })
+    inbox.add([unstored(5, 4), { ...event(5), after: 'e1-4-aaaaaa' }], false)
+    expect(inbox.drain(view)).to.equal('go')
+    expect([asked, view.items.list.length]).to.deep.equal([1, 0])
+    inbox.add([opening(5), unstored(6, 5)], true)
+    inbox.drain(view)
+    expect(view.items.list.map(({ text }) => text)).to.deep.equal(['e6'])
+    inbox.add([unstored(5, 4)], false)
+    inbox.drain(view)
+    expect([asked, view.items.list.length]).to.deep.equal([1, 1])
+    // What tells that the leader has got there may have come during the request.
+    inbox.drain(view, true)
+    expect(asked).to.equal(2)
+  })
+
+  it('asks the server when all that the leader’s stream opens with ends before its own place', () => {
+    for (const shorter of [replayStart(1, 1), opening(2)]) {
+      const view = liveView(3)
+      const inbox = new Inbox()
+      inbox.add([shorter], false)
+      expect(inbox.drain(view)).to.equal('hole')
+      expect(inbox.drain(view)).to.equal('go')
+    }
   })
 
   it('takes nothing back as long as it does not know which process shows it', () => {

@@ -7,7 +7,7 @@ import { createLoomi, type Loomi } from '../../server/loomi.ts'
 import { formatCursor } from '../../server/protocol.ts'
 import type { Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { dataOf, FakeClock, openStream, REF, settle, storeWith } from './support.ts'
+import { dataOf, FakeClock, openStream, REF, settle, storeWith, until } from './support.ts'
 
 /** A store whose answers come late, though what is asked is done at once; or that is down. */
 class LateStore {
@@ -155,6 +155,35 @@ describe('what another process has stored of the same run', () => {
     assert.deepEqual(textsOf(page), ['three'])
     assert.deepEqual(page.snapshot.unsaved, [])
   })
+})
+
+it('what was stored before a following tab began is not shown to it because the leading tab does not know that yet', async () => {
+  const late = new LateStore()
+  const session = late.loomi.session(REF)
+  session.message('one')
+  const moving = async (holds: () => boolean): Promise<boolean> => {
+    await late.clock.advance(10)
+    return holds()
+  }
+  const leader = late.client({ shareTabs: true })
+  leader.connect()
+  await until(() => moving(() => textsOf(leader).length === 1), 'the first tab shows what there is')
+  late.appendMs = 3000
+  session.message('two')
+  await until(() => moving(() => textsOf(leader).length === 2), 'the first tab shows what is not confirmed')
+  const follower = late.client({ history: 'none', after: await late.head(), shareTabs: true })
+  follower.connect()
+  await until(() => moving(() => follower.snapshot.state === 'live'), 'the second tab is live')
+  try {
+    // The channel between them is real.
+    for (let i = 0; i < 20; i++) await late.clock.advance(10)
+    assert.deepEqual(textsOf(follower), [])
+    session.message('three')
+    await until(() => moving(() => textsOf(follower).length > 0), 'the second tab shows what follows')
+    assert.deepEqual([textsOf(leader), textsOf(follower)], [['one', 'two', 'three'], ['three']])
+  } finally {
+    for (const tab of [leader, follower]) tab.disconnect()
+  }
 })
 
 describe('a session that is closed while the store is away', () => {

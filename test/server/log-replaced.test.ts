@@ -50,6 +50,14 @@ describe('the log that one process remembers, when an older copy of it has grown
     assert.notEqual(log.unconfirmed.discards(REF), before)
   })
 
+  it('is believed no more when its head is found to be lower', async () => {
+    restore(5)
+    const before = log.unconfirmed.discards(REF)
+    await log.head(REF)
+    assert.deepEqual(await keysAfter(3), ['old/4', 'old/5'])
+    assert.notEqual(log.unconfirmed.discards(REF), before)
+  })
+
   it('is not joined with a page whose reader does not know the row before it', async () => {
     restore(5)
     await store.append(REF, newEvents(1, 7, { run_id: 'new' }))
