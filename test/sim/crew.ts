@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import type { Problem } from './problems.ts'
+import type { SceneName } from './scenes.ts'
 import { simulate } from './simulation.ts'
 import { addTallies, NOTHING, type Tally, tallyOf } from './tally.ts'
 
@@ -26,6 +27,7 @@ export interface Order {
   readonly first: number
   readonly seeds: number
   readonly threads?: number
+  readonly scene?: SceneName
   /** Ends with the first block in which something is found. */
   readonly untilFound?: boolean
   readonly onReport?: (report: Report) => void
@@ -33,7 +35,7 @@ export interface Order {
 
 /** Runs them all. */
 export async function runSeeds(order: Order): Promise<Report> {
-  const { first, seeds, threads = availableParallelism(), untilFound = false, onReport } = order
+  const { first, seeds, scene, threads = availableParallelism(), untilFound = false, onReport } = order
   let sum: Report = { tally: NOTHING, failures: [] }
   let next = first
   const end = first + seeds
@@ -46,7 +48,7 @@ export async function runSeeds(order: Order): Promise<Report> {
         while (next < end && !(untilFound && sum.failures.length > 0)) {
           const from = next
           next = Math.min(end, from + BLOCK_SEEDS)
-          worker.postMessage({ from, to: next })
+          worker.postMessage({ from, to: next, scene })
           const report = await answerOf(worker)
           sum = {
             tally: addTallies(sum.tally, report.tally),
@@ -63,11 +65,11 @@ export async function runSeeds(order: Order): Promise<Report> {
 }
 
 /** Runs a block of seeds here. */
-export async function runBlock(from: number, to: number): Promise<Report> {
+export async function runBlock(from: number, to: number, scene?: SceneName): Promise<Report> {
   let tally = NOTHING
   const failures: Failure[] = []
   for (let seed = from; seed < to; seed++) {
-    const outcome = await simulate(seed)
+    const outcome = await simulate(seed, null, scene)
     tally = addTallies(tally, tallyOf(outcome))
     const { problems, history, hash } = outcome
     if (problems.length > 0) failures.push({ seed, problems, history, hash })
@@ -88,7 +90,7 @@ function answerOf(worker: Worker): Promise<Report> {
 if (!isMainThread) {
   // A tenth of the time goes into traces that nobody reads; a seed that is traced alone has them.
   Error.stackTraceLimit = 0
-  parentPort?.on('message', ({ from, to }: { from: number; to: number }) => {
-    void runBlock(from, to).then((report) => parentPort?.postMessage(report))
+  parentPort?.on('message', ({ from, to, scene }: { from: number; to: number; scene?: SceneName }) => {
+    void runBlock(from, to, scene).then((report) => parentPort?.postMessage(report))
   })
 }

@@ -1,4 +1,5 @@
 /** Planted bugs: small changes of the core, each of which the simulation must find. */
+import type { SceneName } from './scenes.ts'
 
 /** One bug: what stands in a file and what is put in its place. Each text must be there exactly once. */
 export interface Planted {
@@ -6,12 +7,22 @@ export interface Planted {
   readonly edits: readonly { readonly file: string; readonly search: string; readonly replace: string }[]
   /** A seed that finds it, as `npm run test:planted` printed it. */
   readonly seed: number
+  /** Where it is looked for; `open` when not given. */
+  readonly scene?: SceneName
 }
 
-const bug = (name: string, seed: number, file: string, search: string, replace: string): Planted => ({
+const bug = (
+  name: string,
+  seed: number,
+  file: string,
+  search: string,
+  replace: string,
+  scene?: SceneName,
+): Planted => ({
   name,
   seed,
   edits: [{ file, search, replace }],
+  ...(scene && { scene }),
 })
 
 /** The bugs, in the order of the way from the producer to the page. */
@@ -51,6 +62,31 @@ export const PLANTED: readonly Planted[] = [
     'server/unconfirmed.ts',
     'comesAfter(event, leaving?.get(event.run_id) ?? NOWHERE)',
     'comesAfter(event, NOWHERE)',
+    'late',
+  ),
+  bug(
+    'forget at an opening that other processes feed a run, too',
+    1,
+    'server/confirmation.ts',
+    ', ...(this.#feederOf(ref)?.sharedRuns ?? [])])',
+    '])',
+    'late',
+  ),
+  bug(
+    'show unconfirmed events before it is known what of them is stored',
+    1,
+    'server/stream.ts',
+    '    this.#patience.open(false)\n',
+    '    this.#patience.open()\n',
+    'late',
+  ),
+  bug(
+    'believe the leading tab about what came before a beginning',
+    1,
+    'elements/client/inbox.ts',
+    'isProvisional(received) && isFromBefore(received, view)',
+    'false',
+    'late',
   ),
   bug(
     'stay provisional when the store is back',

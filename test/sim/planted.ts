@@ -47,7 +47,9 @@ async function find(planted: Planted, recorded: boolean): Promise<Result> {
     copyCore(folder)
     plant(planted, folder)
     const [first, seeds] = recorded ? [planted.seed, 1] : [1, MOST_SEEDS]
-    const output = await runSimulation(folder, ['--first', `${first}`, '--seeds', `${seeds}`])
+    const { scene = 'open' } = planted
+    const args = ['--first', `${first}`, '--seeds', `${seeds}`, '--scene', scene]
+    const output = await runSimulation(folder, args)
     const seed = /^seed (\d+) /m.exec(output)?.[1]
     const kind = /^seed \d+ .*\n {2}(\w+): /m.exec(output)?.[1]
     if (seed === undefined)
@@ -56,9 +58,10 @@ async function find(planted: Planted, recorded: boolean): Promise<Result> {
         text: `SURVIVED ${seeds} seeds from ${first}${output.includes('seeds ') ? '' : `: ${output}`}`,
       }
     // One world at a time: they would disturb each other in one process.
-    untouched = untouched.then(async () => (await simulate(Number(seed))).problems.length === 0)
+    untouched = untouched.then(async () => (await simulate(Number(seed), null, scene)).problems.length === 0)
     if (!(await untouched)) return { isFound: false, text: `seed ${seed} fails without it too` }
-    return { isFound: true, text: `seed ${seed.padStart(5)}  ${kind}` }
+    const where = scene === 'open' ? '' : ` (scene ${scene})`
+    return { isFound: true, text: `seed ${seed.padStart(5)}  ${kind}${where}` }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,9 +1,10 @@
 /**
- * `npm run test:sim -- --seeds N [--first SEED] [--threads N] [--trace]`: runs seeds and says what came of them. With
- * `--trace` one seed is run here and everything that happens is printed.
+ * `npm run test:sim -- --seeds N [--first SEED] [--scene NAME] [--threads N] [--trace]`: runs seeds and says what came of
+ * them. With `--trace` one seed is run here and everything that happens is printed.
  */
 import { parseArgs } from 'node:util'
 import { type Failure, runSeeds } from './crew.ts'
+import { SCENES, type SceneName } from './scenes.ts'
 import { simulate } from './simulation.ts'
 import { othersOf, verdictOf } from './tally.ts'
 
@@ -11,6 +12,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
     first: { type: 'string', default: '1' },
+    scene: { type: 'string', default: 'open' },
     threads: { type: 'string' },
     trace: { type: 'boolean', default: false },
     'until-found': { type: 'boolean', default: false },
@@ -21,9 +23,12 @@ const seeds = Number(values.seeds)
 if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) || seeds < 1)
   throw new Error('--seeds and --first are whole numbers.')
 
+const scene = values.scene as SceneName
+if (!Object.hasOwn(SCENES, scene)) throw new Error(`--scene is one of ${Object.keys(SCENES).join(', ')}.`)
+
 if (values.trace) {
   const log: string[] = []
-  const { hash, problems } = await simulate(first, log)
+  const { hash, problems } = await simulate(first, log, scene)
   console.log(log.join('\n'))
   console.log(`seed ${first}, trace ${hash}: ${problems.length} problems`)
   process.exitCode = problems.length > 0 ? 1 : 0
@@ -37,6 +42,7 @@ async function runMany(): Promise<void> {
   const { tally, failures } = await runSeeds({
     first,
     seeds,
+    scene,
     ...(values.threads !== undefined && { threads: Number(values.threads) }),
     untilFound: values['until-found'],
     onReport({ tally, failures }) {
@@ -65,10 +71,11 @@ async function runMany(): Promise<void> {
 
 function describe({ seed, problems, history, hash }: Failure): string {
   const shown = problems.slice(0, 5).map(({ kind, text }) => `  ${kind}: ${text.slice(0, 400)}`)
+  const inScene = scene === 'open' ? '' : ` --scene ${scene}`
   const more = problems.length > 5 ? [`  and ${problems.length - 5} more`] : []
   const faults = history.map((line) => `    ${line}`)
   return [
-    `seed ${seed} (trace ${hash}): npm run test:sim -- --trace --first ${seed}`,
+    `seed ${seed} (trace ${hash}): npm run test:sim -- --trace --first ${seed}${inScene}`,
     ...shown,
     ...more,
     '  after these faults:',

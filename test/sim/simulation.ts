@@ -3,6 +3,7 @@ import { SESSION } from './page.ts'
 import { FAULTS, type FaultName, leavePage } from './faults.ts'
 import type { Problem } from './problems.ts'
 import { Random } from './random.ts'
+import { type Scene, SCENES, type SceneName } from './scenes.ts'
 import { Stage } from './stage.ts'
 
 /** What a simulation came to. */
@@ -26,12 +27,17 @@ const RECOVERY_MS = 150_000
 const LIVE_MS = 3500
 
 /** Runs a seed. `log` takes note of everything that happens. */
-export async function simulate(seed: number, log: string[] | null = null): Promise<Outcome> {
+export async function simulate(
+  seed: number,
+  log: string[] | null = null,
+  sceneName: SceneName = 'open',
+): Promise<Outcome> {
+  const scene: Scene = SCENES[sceneName]
   const restore = seedGlobals(new Random(seed, 'globals'))
-  const stage = new Stage(seed, log)
+  const stage = new Stage(seed, log, scene)
   try {
     const random = new Random(seed, 'schedule')
-    await trouble(stage, random)
+    await trouble(stage, random, scene)
     await calm(stage, random)
     await race(stage, random)
     await finish(stage, random)
@@ -58,11 +64,13 @@ export async function simulate(seed: number, log: string[] | null = null): Promi
 }
 
 /** The time in which things go wrong. */
-async function trouble(stage: Stage, random: Random): Promise<void> {
+async function trouble(stage: Stage, random: Random, scene: Scene): Promise<void> {
   const { world, network, producers } = stage
   const lengthMs = random.scale(3000, 45_000)
   // Not every kind in every seed: few at a time go together in ways that all at once would cover up.
-  const kinds = (Object.keys(FAULTS) as FaultName[]).filter(() => random.chance(0.35))
+  const kinds = (Object.keys(FAULTS) as FaultName[])
+    .filter((name) => scene.faults?.has(name) ?? true)
+    .filter(() => random.chance(scene.perFault))
   network.mood = {
     refused: random.chance(0.5) ? random.int(0, 40) : 0,
     cut: random.chance(0.7) ? random.int(5, 80) : 0,
@@ -72,6 +80,8 @@ async function trouble(stage: Stage, random: Random): Promise<void> {
     world.after(random.int(0, lengthMs), () => {
       const server = random.pick(stage.servers)
       if (server) producers.begin(server)
+      if (scene.fedAgain > 0 && random.chance(scene.fedAgain))
+        world.after(random.int(0, 3000), () => FAULTS['answer fed again'](stage, random))
     })
   for (let count = random.scale(1, 24); count > 0 && kinds.length > 0; count--) {
     const name = random.pick(kinds)

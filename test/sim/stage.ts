@@ -9,6 +9,7 @@ import { Page, SESSION } from './page.ts'
 import { Book } from './problems.ts'
 import { Producers } from './producers.ts'
 import { Random } from './random.ts'
+import type { Scene } from './scenes.ts'
 import { Server } from './server.ts'
 import { type SimulatedTabs, simulateTabs } from './tabs.ts'
 import { LATEST_ANSWER_MS, Weather } from './store-gate.ts'
@@ -42,7 +43,7 @@ export class Stage {
   #serverCount = 0
   readonly #tails = new Set<() => void>()
 
-  constructor(seed: number, log: string[] | null) {
+  constructor(seed: number, log: string[] | null, scene: Scene) {
     const random = (name: string): Random => new Random(seed, name)
     this.seed = seed
     this.world = new World(log)
@@ -66,7 +67,7 @@ export class Stage {
     const skew = (): number => (plan.chance(0.3) ? plan.int(-3_600_000, 3_600_000) : 0)
     this.devices = ['phone', 'laptop'].map((name) => new Device(name, skew()))
     for (let count = plan.int(1, 2); count > 0; count--) this.start()
-    this.#openPages(plan)
+    this.#openPages(plan, scene)
   }
 
   /** The processes that live and are not told to end. */
@@ -152,9 +153,9 @@ export class Stage {
     this.world.note('row', cursor)
   }
 
-  #openPages(plan: Random): void {
+  #openPages(plan: Random, { ownHistory, sharedTabs }: Scene): void {
     const [phone, laptop] = this.devices
-    const shareTabs = plan.chance(0.4)
+    const shareTabs = plan.chance(sharedTabs)
     const names = ['tab1', ...(plan.chance(0.5) ? ['tab2'] : []), ...(plan.chance(0.4) ? ['other'] : [])]
     if (plan.chance(0.4)) names.push('bare')
     if (plan.chance(0.05)) names.push('stranger')
@@ -165,7 +166,7 @@ export class Stage {
           {
             name,
             device: isTab ? phone! : laptop!,
-            history: name === 'bare' || plan.chance(0.15) ? 'none' : 'restore',
+            history: name === 'bare' || plan.chance(ownHistory) ? 'none' : 'restore',
             shareTabs: isTab && shareTabs,
             userId: name === 'stranger' ? 'eve' : SESSION.userId,
           },
