@@ -145,6 +145,31 @@ print(len(append_again('s-away', 'ada', event(1), event(2))['added']), flush=Tru
       },
     )
 
+  it(
+    'tries again what may pass by itself, and nothing that is refused',
+    { skip: MISSING.postgres },
+    async () => {
+      const program = `import loomi
+loomi.time.sleep = lambda seconds: None
+def tries(name, code):
+    calls = []
+    def append(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1: return {}
+        error = Exception()
+        setattr(error, name, code)
+        raise error
+    loomi.append = append
+    try: loomi.append_again('s-42', 'ada')
+    except Exception: pass
+    return len(calls)
+print(*(tries('code', code) for code in (408, 429, 500, 503, 400, 401, 403)))
+print(*(tries('pgcode', code) for code in ('40001', '40P01', '57P01', None, '42501', '23514')))`
+      const said = await places.byName.postgres.python('again', program).ends()
+      assert.equal(said, '2 2 2 2 1 1 1\n2 2 2 2 1 1\n')
+    },
+  )
+
   for (const name of Object.keys(APPENDS) as PlaceName[])
     it(
       `carries text with U+0000 and half a character to the letter: ${name}`,

@@ -39,6 +39,21 @@ describe('the SQL functions', { skip: withoutPostgres() }, () => {
       assert.ok((await store.read(ref, 0, 10)).events.length > 1)
     })
 
+    it('is cleaned up in calls of at most 5000 rows, whatever is asked for', async () => {
+      const ref = rig.fresh()
+      const store = await rig.open()
+      for (let n = 0; n < 5500; n += 500) await store.append(ref, newEvents(n + 1, n + 500))
+      const cleanUp = async (limit: number): Promise<number> => {
+        const { rows } = await rig.pool.query('select loomi_cleanup($1, 1, $2) as count', ['30 days', limit])
+        return Number((rows[0] as { count: string }).count)
+      }
+      assert.equal(await cleanUp(50), 50)
+      assert.equal(await cleanUp(100_000), 5000)
+      // What else there was to go was another session's.
+      assert.ok((await cleanUp(100_000)) > 400)
+      assert.equal((await rowsOf(store, ref)).length, 1)
+    })
+
     it('is refused when its number is more than JavaScript holds exactly', async () => {
       const event = `{"event_type": "a", "event_data": 1, "run_id": "r", "n": 9007199254740992}`
       await assert.rejects(

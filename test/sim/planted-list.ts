@@ -127,8 +127,8 @@ export const PLANTED: readonly Planted[] = [
     'learn a new head and tell nobody',
     6,
     'server/log.ts',
-    'if (entry && head) this.#learn(entry, head)',
-    'if (entry && head) entry.head = head',
+    '    this.#learn(entry, head)\n    return head\n',
+    '    entry.head = head\n    return head\n',
   ),
   bug(
     'share a read that began before the wake-up',
@@ -207,8 +207,8 @@ export const PLANTED: readonly Planted[] = [
     'forget the priming id',
     13,
     'elements/client/view.ts',
-    'if (this.#at === null) this.#move(cursor, at)\n',
-    'if (this.#at === null) this.#quiet = false\n',
+    '        this.#move(cursor, at)\n        this.#unreadTo = at.seq\n',
+    '',
   ),
   bug(
     'keep the old log’s items after a reset',

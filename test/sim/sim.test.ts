@@ -8,6 +8,7 @@ import { othersOf, verdictOf } from './tally.ts'
 
 const FIRST = Number(process.env['LOOMI_SIM_FIRST'] ?? 1)
 const SEEDS = process.env['LOOMI_TEST_FULL'] ? 10_000 : 1000
+const LATE_SEEDS = process.env['LOOMI_TEST_FULL'] ? 2000 : 200
 /** A simulation that takes longer is run too seldom. */
 const MOST_SECONDS = 240
 
@@ -25,6 +26,15 @@ describe('the simulation', () => {
     assert.equal(othersOf(tally), null, seeds.join('\n'))
     assert.deepEqual(seeds, [])
     assert.ok(seconds <= MOST_SECONDS, `${SEEDS} seeds took ${seconds} s`)
+  })
+
+  it(`does so too where answers come late and pages have their own history (seeds 1 to ${LATE_SEEDS})`, async () => {
+    const { tally, failures } = await runSeeds({ first: 1, seeds: LATE_SEEDS, scene: 'late' })
+    assert.equal(tally.seeds, LATE_SEEDS)
+    assert.deepEqual(
+      failures.map(({ seed, problems }) => `${seed}: ${problems[0]?.kind} ${problems[0]?.text}`),
+      [],
+    )
   })
 
   it('does the same again from the same seed', async () => {
