@@ -9,7 +9,7 @@ import type { Unconfirmed } from './unconfirmed.ts'
 
 /** Who may publish events of runs that other processes feed, too, and must know what these have stored. */
 export interface Feeder {
-  readonly sharedRuns: Iterable<string>
+  takeShared(): Iterable<string>
   /** A run was found to be stored up to a place. */
   learn(runId: string, place: RunPlace): void
 }
@@ -32,16 +32,18 @@ export class Confirmation {
    */
   async byStore(ref: SessionRef): Promise<void> {
     const unconfirmed = this.#unconfirmed
-    const runs = new Set([...unconfirmed.runs(ref), ...(this.#feederOf(ref)?.sharedRuns ?? [])])
+    const runs = new Set([...unconfirmed.runs(ref), ...(this.#feederOf(ref)?.takeShared() ?? [])])
     if (runs.size === 0) return
     const discards = unconfirmed.discards(ref)
     const before = await this.#head(ref)
     const places = new Map<string, RunPlace>()
-    for (const runId of runs) places.set(runId, await this.#store.runHigh(ref, runId))
+    const ask = async (runId: string): Promise<unknown> =>
+      places.set(runId, await this.#store.runHigh(ref, runId))
+    await Promise.all(Array.from(runs, ask))
     const head = await this.#head(ref)
     // Of a log that another one took the place of meanwhile nothing was learned, nor of a queue that is another's by now.
-    if (before?.epoch !== head?.epoch || unconfirmed.discards(ref) !== discards) return
-    if (head) unconfirmed.confirmIn(ref, head)
+    if (!head || before?.epoch !== head.epoch || unconfirmed.discards(ref) !== discards) return
+    unconfirmed.confirmIn(ref, head)
     this.#confirm(ref, places)
   }
 

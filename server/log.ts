@@ -80,7 +80,7 @@ export class Log {
     const [head = null] = await this.#store.heads([ref])
     const entry = this.#entries.get(nameOf(ref))
     if (!entry || !head) return head
-    if (known && isOlderCopy(known, head)) this.#forget(entry)
+    if (known && entry.head === known && isOlderCopy(known, head)) this.#forget(entry)
     this.#learn(entry, head)
     return head
   }

@@ -154,10 +154,12 @@ export class PresenceBook {
     }
   }
 
-  /** Without those of logs that are gone: another server may have deleted one since its beat came, and all that was known of it. */
+  /** Without what was of logs that are gone: another server may have deleted one since its beat came, and all that was known of it. */
   async #present(rows: readonly PresenceRow[]): Promise<PresenceRow[]> {
     const heads = await this.#store.heads(rows)
-    return rows.filter(({ epoch }, i) => epoch === null || heads[i]?.epoch === epoch)
+    return rows
+      .map((row, i) => (heads[i] ? row : { ...row, displayed: null }))
+      .filter(({ epoch }, i) => epoch === null || heads[i]?.epoch === epoch)
   }
 
   /** Forgets what is remembered of certain sessions, or of a user; what the store knows is asked anew. */

@@ -19,6 +19,8 @@ import type { UnconfirmedEvent } from './unconfirmed.ts'
 const COALESCE_MS = 40
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 2000
+/** An opening asks about so many runs: more are hardly fed at once, and each is a question to the store. */
+const MAX_SHARED = 8
 
 /** What writers work with. */
 export interface WriterDeps {
@@ -56,6 +58,10 @@ export class SessionWriter {
   readonly #taken = new Map<string, RunPlace>()
   /** Those of them whose end is stored. */
   readonly #ended = new Set<string>()
+  /** How far such runs were found to be stored when a reader began, and after which discard: it is shown nothing up to there. */
+  readonly #learned = new Map<string, { readonly place: RunPlace; readonly discards: number }>()
+  /** Those of which nobody asked when a reader began: it is to be asked before anything of them is shown. */
+  readonly #doubted = new Set<string>()
   /** Runs that the store takes nothing of any more. */
   readonly #stopped = new Set<string>()
   #lastFlushAt = -Infinity
@@ -94,15 +100,31 @@ export class SessionWriter {
     return this.#pending.isEmpty && !this.#isWriting
   }
 
-  /** Runs that other processes may feed, too. */
-  get sharedRuns(): string[] {
-    return [...this.#highs.keys()].filter((runId) => !this.#ended.has(runId) && !this.#stopped.has(runId))
+  /** The runs used last that other processes may feed, too: what is known of the others counts no more. */
+  takeShared(): string[] {
+    const open = [...this.#highs.keys()].filter(
+      (runId) => !this.#ended.has(runId) && !this.#stopped.has(runId),
+    )
+    const shared = open.splice(-MAX_SHARED)
+    for (const runId of open) this.#doubted.add(runId)
+    return shared
   }
 
-  /** A run was found to be stored up to a place: what waits of it up to there adds nothing. */
+  /**
+   * A run was found to be stored up to a place. That bounds what is shown, not what is appended: the log that holds it may be
+   * gone by then, and only an append learns that.
+   */
   learn(runId: string, place: RunPlace): void {
-    const high = this.#highs.get(runId)
-    if (high === null || (high && comesAfter(place, high))) this.#highs.set(runId, place)
+    if (!this.#highs.has(runId)) return
+    this.#doubted.delete(runId)
+    const discards = this.#deps.log.unconfirmed.discards(this.#ref)
+    const known = this.#learnedOf(runId)
+    if (!known || comesAfter(place, known)) this.#learned.set(runId, { place, discards })
+  }
+
+  #learnedOf(runId: string): RunPlace | null {
+    const learned = this.#learned.get(runId)
+    return learned?.discards === this.#deps.log.unconfirmed.discards(this.#ref) ? learned.place : null
   }
 
   /** Says that a run may have been fed before, here or elsewhere: chunks that are stored already add nothing. */
@@ -119,8 +141,13 @@ export class SessionWriter {
     // Two who feed one text may part it otherwise.
     const events = taken ? pushed.flatMap((event) => cut(event, taken)) : pushed
     if (events.length === 0) return
-    if (this.#highs.has(run_id)) this.#taken.set(run_id, { n: last.n, i: last.i })
-    this.#ended.delete(run_id)
+    const high = this.#highs.get(run_id)
+    if (high !== undefined) {
+      this.#taken.set(run_id, { n: last.n, i: last.i })
+      // Moved to the end, so that the order of the map is the order of last use. One that goes on after its end is a new one.
+      this.#highs.delete(run_id)
+      this.#highs.set(run_id, this.#ended.delete(run_id) ? null : high)
+    }
     if (this.#deps.isClosed()) return this.#refuse('closed')
     if (this.#closing)
       return last.event_type === 'session_complete' ? undefined : this.#refuse('session_closed')
@@ -191,6 +218,13 @@ export class SessionWriter {
     clock.clearTimeout(late)
     this.#backlog.splice(0, batch.length)
     this.#pending.release(batch)
+    for (const { events } of batch) {
+      const { event_type, run_id } = events.at(-1)!
+      if (event_type !== 'run_end' || !this.#highs.has(run_id)) continue
+      this.#ended.add(run_id)
+      this.#learned.delete(run_id)
+      this.#doubted.delete(run_id)
+    }
     if (batch.some(({ isPublished }) => isPublished)) log.unconfirmed.confirm(this.#ref, new Set(batch))
     if (this.#owner !== this.#ref.userId) this.give(this.#owner)
     this.#settle(Math.max(this.#settled, ...batch.map(({ serial }) => serial)))
@@ -214,12 +248,13 @@ export class SessionWriter {
     this.#discards = discards
     const events: UnconfirmedEvent[] = []
     for (const group of this.#backlog) {
-      const high = this.#highs.get(group.events[0]!.run_id)
-      // Of a run that was fed before, nobody knows now what is stored of it.
+      const runId = group.events[0]!.run_id
+      const high = this.#highs.get(runId)
       // A word about what is dropped still counts.
-      if (group.isPublished || group.dropped || high === null || this.#stopped.has(group.events[0]!.run_id))
-        continue
-      const event = joinGroup(group, high ?? null)
+      if (group.isPublished || group.dropped || this.#stopped.has(runId)) continue
+      // Of a run that was fed before, nobody knows now what is stored of it.
+      if (high === null || this.#doubted.has(runId)) continue
+      const event = joinGroup(group, later(high ?? null, this.#learnedOf(runId)))
       // That a session is closed is told by its row.
       if (!event || event.event_type === 'session_complete') continue
       group.isPublished = true
@@ -249,8 +284,11 @@ export class SessionWriter {
   /** One try; false when something was learned that another try must heed. */
   async #tryAppend(groups: readonly Group[]): Promise<boolean> {
     const { log, store, leaseMs, runStopped } = this.#deps
+    const runs = new Set(groups.map(({ events: [first] }) => first!.run_id))
     for (const [runId, high] of this.#highs) {
-      if (high === null) this.learn(runId, await store.runHigh(this.#ref, runId))
+      if (high !== null && !(this.#doubted.has(runId) && runs.has(runId))) continue
+      this.#doubted.delete(runId)
+      this.#highs.set(runId, await store.runHigh(this.#ref, runId))
     }
     const events = groups
       .filter((group) => !this.#stopped.has(group.events[0]!.run_id))
@@ -264,10 +302,7 @@ export class SessionWriter {
       if (this.#ref === asked) this.#owner = result.userId
       // It may have been given to its user, or begun anew.
       if (result.head.closedSeq === null && !this.#closing && !this.#deps.isClosed()) this.#refused = null
-      for (const { run_id, n, i, event_type } of events) {
-        this.learn(run_id, { n, i })
-        if (event_type === 'run_end' && this.#highs.has(run_id)) this.#ended.add(run_id)
-      }
+      for (const { run_id, n, i } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, { n, i })
       return true
     }
     if (result.code === 'overlap') {
@@ -305,4 +340,9 @@ export class SessionWriter {
     this.#refused = refusal(code, this.#ref)
     this.#deps.onError(this.#refused)
   }
+}
+
+/** The later one of two places. */
+function later(one: RunPlace | null, other: RunPlace | null): RunPlace | null {
+  return one && other ? (comesAfter(one, other) ? one : other) : (one ?? other)
 }

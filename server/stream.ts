@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Clock, sleep } from './clock.ts'
+import { type Clock, sleep, within } from './clock.ts'
 import { type EncodedRow, encodeFrame, frameText, mergeRows, type Piece, toBytes } from './frames.ts'
 import type { Log, Watch } from './log.ts'
 import type { Page } from './log-entry.ts'
@@ -17,6 +17,9 @@ import type { PresenceBook } from './presence.ts'
 import { type Cursor, formatCursor, type Frame, type ResetReason } from './protocol.ts'
 import { keyOf, type SessionHead, type SessionRef, type Store } from './store.ts'
 import type { OpenStream } from './streams.ts'
+
+/** A question to the store that takes longer is asked anew: it may never be answered. */
+const CONFIRM_MS = 5000
 
 /** What a request for a stream asks. */
 export interface StreamQuery {
@@ -182,9 +185,10 @@ class StreamLoop {
     const { log, clock, onError } = this.#deps
     const opening = ++this.#openings
     this.#patience.open(false)
+    const ask = (): Promise<void> => within(clock, CONFIRM_MS, log.confirmation.byStore(this.#ref))
     if (isFromMemory) log.confirmation.byRows(this.#ref, log.recall(this.#ref)?.rows ?? [])
     else
-      while (!(await log.confirmation.byStore(this.#ref).then(() => true, onError)) && !this.#gone)
+      while (!this.#gone && !(await ask().then(() => true, onError)))
         await sleep(clock, RETRY_STORE_MS, this.#stream.sink.closed)
     if (this.#openings !== opening) return
     this.#patience.open()

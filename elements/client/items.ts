@@ -110,6 +110,11 @@ export class Items {
     return this.#tail.isStored(event)
   }
 
+  /** An event is stored that is not shown here. */
+  noteStored(event: LoomiEvent): void {
+    this.#tail.note(event)
+  }
+
   /** Takes an event in that is not stored yet, unless it was taken in already. */
   addUnconfirmed({ event, unseen, boot, isInDoubt }: Provisional, beforeShow: BeforeShow): void {
     const known = this.#tail.get(event.key)

@@ -100,6 +100,12 @@ export class Tail {
     return left
   }
 
+  /** An event is stored that the view does not show. */
+  note({ key, run_id }: LoomiEvent): void {
+    const [place, newest] = [placeOf(key), this.#stored.get(run_id)]
+    if (place && !(newest !== undefined && isUpTo(place, placeOf(newest)))) this.#stored.set(run_id, key)
+  }
+
   /** Takes out what the condition holds for. */
   takeOut(holds: (event: Unconfirmed) => boolean): readonly Unconfirmed[] {
     const out = [...this].filter(holds)

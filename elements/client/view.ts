@@ -227,6 +227,9 @@ export class View {
     }
     const from = 'from' in frame ? (frame.from ?? at.seq) : at.seq
     const turn = checkTurn(this.#at, from, at)
+    // The leading tab may hear of it as unconfirmed only after its row.
+    if (turn === 'old' && frame.type === 'event' && at.seq <= this.#unreadTo)
+      this.items.noteStored(eventOf(frame))
     if (turn !== 'next') return turn === 'old' ? 'go' : 'hole'
     const phase = this.#catchUp.take(at.seq, at.seq - from + 1)
     this.#move(cursor, at)

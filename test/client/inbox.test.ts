@@ -166,6 +166,16 @@ describe('the inbox of a following tab', () => {
     expect(asked).to.equal(2)
   })
 
+  it('shows nothing unstored whose row it hears before it, though that is not its own to show', () => {
+    const view = emptyView()
+    view.take(parseFrame(opening(5)))
+    const inbox = new Inbox()
+    const unstored = { id: null, data: JSON.stringify(provisional(5)), after: 'e1-5-aaaaaa' }
+    inbox.add([{ ...event(5), after: 'e1-4-aaaaaa' }, unstored], false)
+    inbox.drain(view)
+    expect(view.items.list).to.deep.equal([])
+  })
+
   it('asks the server when all that the leader’s stream opens with ends before its own place', () => {
     for (const shorter of [replayStart(1, 1), opening(2)]) {
       const view = liveView(3)

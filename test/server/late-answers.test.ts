@@ -7,7 +7,7 @@ import { createLoomi, type Loomi } from '../../server/loomi.ts'
 import { formatCursor } from '../../server/protocol.ts'
 import type { Store } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { dataOf, FakeClock, openStream, REF, settle, storeWith, until } from './support.ts'
+import { dataOf, FakeClock, makeWorld, openStream, REF, settle, storeWith, until } from './support.ts'
 
 /** A store whose answers come late, though what is asked is done at once; or that is down. */
 class LateStore {
@@ -154,6 +154,80 @@ describe('what another process has stored of the same run', () => {
     page.disconnect()
     assert.deepEqual(textsOf(page), ['three'])
     assert.deepEqual(page.snapshot.unsaved, [])
+  })
+})
+
+describe('what an opening asks the store', () => {
+  const RUN = { ...REF, runId: 'r' }
+
+  it('says what is shown, not what is appended: the log that it was about may be gone by then', async () => {
+    const late = new LateStore()
+    const elsewhere = late.other.session(RUN)
+    elsewhere.user('old question')
+    elsewhere.message('old answer')
+    await late.clock.advance(100)
+    const session = late.loomi.session(RUN)
+    const reader = await openStream(late.loomi, { query: 'after=0' })
+    await late.clock.advance(500)
+    await reader.cancel()
+    await late.other.deleteSession(REF.sessionId)
+    await late.clock.advance(30_000)
+    session.user('new question')
+    session.message('new answer')
+    await late.clock.advance(1000)
+    const { events } = await late.memory.read(REF, 0, 10)
+    assert.deepEqual(
+      events.map(({ event_data }) => JSON.parse(event_data) as string),
+      ['new question', 'new answer'],
+    )
+  })
+
+  it('is asked anew when it is never answered', async () => {
+    const memory = openSqlite(':memory:')
+    let [hangs, isDown] = [false, false]
+    const store = storeWith(memory, {
+      append: (...args) =>
+        isDown ? Promise.reject(new LoomiError('store_unavailable', 'Down.')) : memory.append(...args),
+      runHigh: (...args) => {
+        if (!hangs) return memory.runHigh(...args)
+        hangs = false
+        return new Promise(() => undefined)
+      },
+    })
+    const { loomi, clock } = makeWorld({ store, onEvent: () => undefined })
+    const session = loomi.session(RUN)
+    session.message('one')
+    await clock.advance(100)
+    hangs = true
+    const reader = await openStream(loomi, { query: 'after=0' })
+    await reader.through('replay_complete')
+    await clock.advance(20_000)
+    assert.equal(hangs, false)
+    isDown = true
+    session.message('two')
+    await clock.advance(5000)
+    assert.deepEqual(dataOf([(await reader.next())!]), ['two'])
+    await reader.cancel()
+  })
+
+  it('is about no more than eight runs, however many were named', async () => {
+    let asked = 0
+    const memory = openSqlite(':memory:')
+    const store = storeWith(memory, {
+      runHigh: (...args) => {
+        asked++
+        return memory.runHigh(...args)
+      },
+    })
+    const { loomi, clock } = makeWorld({ store })
+    const sessions = Array.from({ length: 30 }, (_, at) => loomi.session({ ...REF, runId: `r-${at}` }))
+    for (const session of sessions) session.message('one')
+    await clock.advance(1000)
+    asked = 0
+    const reader = await openStream(loomi, { query: 'after=0' })
+    await clock.advance(1000)
+    assert.equal(asked, 8)
+    await reader.cancel()
   })
 })
 

@@ -68,7 +68,7 @@ export const PLANTED: readonly Planted[] = [
     'forget at an opening that other processes feed a run, too',
     1,
     'server/confirmation.ts',
-    ', ...(this.#feederOf(ref)?.sharedRuns ?? [])])',
+    ', ...(this.#feederOf(ref)?.takeShared() ?? [])])',
     '])',
     'late',
   ),
