@@ -58,7 +58,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'show what is stored while its answer is late',
-    187,
+    2958,
     'server/unconfirmed.ts',
     'comesAfter(event, leaving?.get(event.run_id) ?? NOWHERE)',
     'comesAfter(event, NOWHERE)',
@@ -66,7 +66,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'forget at an opening that other processes feed a run, too',
-    1,
+    8723,
     'server/confirmation.ts',
     ', ...(this.#feederOf(ref)?.takeShared() ?? [])])',
     '])',
@@ -74,7 +74,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'show unconfirmed events before it is known what of them is stored',
-    1,
+    1349,
     'server/stream.ts',
     '    this.#patience.open(false)\n',
     '    this.#patience.open()\n',
@@ -82,7 +82,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'believe the leading tab about what came before a beginning',
-    1,
+    1362,
     'elements/client/inbox.ts',
     'isProvisional(received) && isFromBefore(received, view)',
     'false',
@@ -105,7 +105,7 @@ export const PLANTED: readonly Planted[] = [
   bug('end no run whose lease has lapsed', 67, 'server/runs.ts', '{ lapsed: true }', '{ runs: [] }'),
   bug(
     'lose a wake-up that comes while the log is read',
-    77,
+    1691,
     'server/patience.ts',
     '      this.#hasNews = true\n',
     '',
@@ -125,28 +125,28 @@ export const PLANTED: readonly Planted[] = [
   },
   bug(
     'learn a new head and tell nobody',
-    6,
+    2,
     'server/log.ts',
     '    this.#learn(entry, head)\n    return head\n',
     '    entry.head = head\n    return head\n',
   ),
   bug(
     'share a read that began before the wake-up',
-    2435,
+    2172,
     'server/log-entry.ts',
     '  entry.reads.clear()\n',
     '',
   ),
   bug(
     'serve from a tail that does not reach the head',
-    4,
+    2,
     'server/log-entry.ts',
     'if (!head || !rows || tail.end !== head.head) return null',
     'if (!head || !rows) return null',
   ),
   bug(
     'skip the epoch check',
-    659,
+    133,
     'server/opening.ts',
     "  if (parts.epoch !== head.epoch) return 'epoch'\n",
     '',
@@ -182,7 +182,7 @@ export const PLANTED: readonly Planted[] = [
   bug('merge across `seen`', 11, 'server/frames.ts', '!bounds.includes(left.seq)', 'bounds.length >= 0'),
   bug(
     'take the row at the position in once more (`<` for `<=`)',
-    3379,
+    1617,
     'elements/client/frames.ts',
     "if (at.seq <= taken) return 'old'",
     "if (at.seq < taken) return 'old'",
@@ -261,7 +261,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'show the newest first',
-    1,
+    2,
     'elements/client/pacer.ts',
     'ready.push(received)',
     'ready.unshift(received)',
@@ -280,7 +280,7 @@ export const PLANTED: readonly Planted[] = [
   },
   {
     name: 'an old connection delivers after its replacement',
-    seed: 140,
+    seed: 51,
     edits: [
       {
         file: 'elements/client/attempt.ts',
@@ -301,7 +301,7 @@ export const PLANTED: readonly Planted[] = [
   },
   bug(
     'wait for ever on a silent connection',
-    15,
+    17,
     'elements/client/connection.ts',
     "() => this.#attempt.abort(new ConnectionError(kind, 'silent', message))",
     '() => undefined',
