@@ -11,16 +11,15 @@
 import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
-import { batchesOf, cut, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
+import { batchesOf, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
 import { pendingFull, type Refusal, refusal } from './refusals.ts'
-import { comesAfter, type RunPlace, type SessionRef, type Store } from './store.ts'
+import { SharedRuns } from './shared-runs.ts'
+import type { RunPlace, SessionRef, Store } from './store.ts'
 import type { UnconfirmedEvent } from './unconfirmed.ts'
 
 const COALESCE_MS = 40
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 2000
-/** An opening asks about so many runs: more are hardly fed at once, and each is a question to the store. */
-const MAX_SHARED = 8
 
 /** What writers work with. */
 export interface WriterDeps {
@@ -52,16 +51,7 @@ export class SessionWriter {
   #isProvisional = false
   /** The newest discard of what viewers had when they last got something. */
   #discards = 0
-  /** Runs that other processes may have fed before: what they stored is cut off. */
-  readonly #highs = new Map<string, RunPlace | null>()
-  /** The newest place pushed of each such run: a second handle here that feeds it too adds nothing. */
-  readonly #taken = new Map<string, RunPlace>()
-  /** Those of them whose end is stored. */
-  readonly #ended = new Set<string>()
-  /** How far such runs were found to be stored when a reader began, and after which discard: it is shown nothing up to there. */
-  readonly #learned = new Map<string, { readonly place: RunPlace; readonly discards: number }>()
-  /** Those of which nobody asked when a reader began: it is to be asked before anything of them is shown. */
-  readonly #doubted = new Set<string>()
+  readonly #shared = new SharedRuns()
   /** Runs that the store takes nothing of any more. */
   readonly #stopped = new Set<string>()
   #lastFlushAt = -Infinity
@@ -100,54 +90,26 @@ export class SessionWriter {
     return this.#pending.isEmpty && !this.#isWriting
   }
 
-  /** The runs used last that other processes may feed, too: what is known of the others counts no more. */
+  /** The runs that an opening is to ask about, because other processes may feed them, too. */
   takeShared(): string[] {
-    const open = [...this.#highs.keys()].filter(
-      (runId) => !this.#ended.has(runId) && !this.#stopped.has(runId),
-    )
-    const shared = open.splice(-MAX_SHARED)
-    for (const runId of open) this.#doubted.add(runId)
-    return shared
+    return this.#shared.askable((runId) => this.#stopped.has(runId))
   }
 
-  /**
-   * A run was found to be stored up to a place. That bounds what is shown, not what is appended: the log that holds it may be
-   * gone by then, and only an append learns that.
-   */
+  /** A run was found to be stored up to a place: nothing of it is shown up to there. */
   learn(runId: string, place: RunPlace): void {
-    if (!this.#highs.has(runId)) return
-    this.#doubted.delete(runId)
-    const discards = this.#deps.log.unconfirmed.discards(this.#ref)
-    const known = this.#learnedOf(runId)
-    if (!known || comesAfter(place, known)) this.#learned.set(runId, { place, discards })
-  }
-
-  #learnedOf(runId: string): RunPlace | null {
-    const learned = this.#learned.get(runId)
-    return learned?.discards === this.#deps.log.unconfirmed.discards(this.#ref) ? learned.place : null
+    this.#shared.learn(runId, place, this.#deps.log.unconfirmed.discards(this.#ref))
   }
 
   /** Says that a run may have been fed before, here or elsewhere: chunks that are stored already add nothing. */
   resumeRun(runId: string): void {
-    if (this.#highs.has(runId)) return
-    this.#highs.set(runId, null)
+    this.#shared.resume(runId)
   }
 
   /** Takes the events of one input chunk. They are never parted. */
   push(pushed: readonly Outgoing[]): void {
-    const { run_id } = pushed[0]!
     const last = pushed.at(-1)!
-    const taken = this.#taken.get(run_id)
-    // Two who feed one text may part it otherwise.
-    const events = taken ? pushed.flatMap((event) => cut(event, taken)) : pushed
+    const events = this.#shared.take(pushed)
     if (events.length === 0) return
-    const high = this.#highs.get(run_id)
-    if (high !== undefined) {
-      this.#taken.set(run_id, { n: last.n, i: last.i })
-      // Moved to the end, so that the order of the map is the order of last use. One that goes on after its end is a new one.
-      this.#highs.delete(run_id)
-      this.#highs.set(run_id, this.#ended.delete(run_id) ? null : high)
-    }
     if (this.#deps.isClosed()) return this.#refuse('closed')
     if (this.#closing)
       return last.event_type === 'session_complete' ? undefined : this.#refuse('session_closed')
@@ -218,13 +180,8 @@ export class SessionWriter {
     clock.clearTimeout(late)
     this.#backlog.splice(0, batch.length)
     this.#pending.release(batch)
-    for (const { events } of batch) {
-      const { event_type, run_id } = events.at(-1)!
-      if (event_type !== 'run_end' || !this.#highs.has(run_id)) continue
-      this.#ended.add(run_id)
-      this.#learned.delete(run_id)
-      this.#doubted.delete(run_id)
-    }
+    for (const { event_type, run_id } of batch.map(({ events }) => events.at(-1)!))
+      if (event_type === 'run_end') this.#shared.end(run_id)
     if (batch.some(({ isPublished }) => isPublished)) log.unconfirmed.confirm(this.#ref, new Set(batch))
     if (this.#owner !== this.#ref.userId) this.give(this.#owner)
     this.#settle(Math.max(this.#settled, ...batch.map(({ serial }) => serial)))
@@ -249,12 +206,10 @@ export class SessionWriter {
     const events: UnconfirmedEvent[] = []
     for (const group of this.#backlog) {
       const runId = group.events[0]!.run_id
-      const high = this.#highs.get(runId)
       // A word about what is dropped still counts.
       if (group.isPublished || group.dropped || this.#stopped.has(runId)) continue
-      // Of a run that was fed before, nobody knows now what is stored of it.
-      if (high === null || this.#doubted.has(runId)) continue
-      const event = joinGroup(group, later(high ?? null, this.#learnedOf(runId)))
+      const from = this.#shared.shownFrom(runId, discards)
+      const event = from === undefined ? null : joinGroup(group, from)
       // That a session is closed is told by its row.
       if (!event || event.event_type === 'session_complete') continue
       group.isPublished = true
@@ -285,14 +240,11 @@ export class SessionWriter {
   async #tryAppend(groups: readonly Group[]): Promise<boolean> {
     const { log, store, leaseMs, runStopped } = this.#deps
     const runs = new Set(groups.map(({ events: [first] }) => first!.run_id))
-    for (const [runId, high] of this.#highs) {
-      if (high !== null && !(this.#doubted.has(runId) && runs.has(runId))) continue
-      this.#doubted.delete(runId)
-      this.#highs.set(runId, await store.runHigh(this.#ref, runId))
-    }
+    for (const runId of this.#shared.toAsk(runs))
+      this.#shared.found(runId, await store.runHigh(this.#ref, runId))
     const events = groups
       .filter((group) => !this.#stopped.has(group.events[0]!.run_id))
-      .map((group) => joinGroup(group, this.#highs.get(group.events[0]!.run_id) ?? null))
+      .map((group) => joinGroup(group, this.#shared.highOf(group.events[0]!.run_id)))
       .filter((event) => event !== null)
     if (events.length === 0) return true
     const asked = this.#ref
@@ -302,12 +254,12 @@ export class SessionWriter {
       if (this.#ref === asked) this.#owner = result.userId
       // It may have been given to its user, or begun anew.
       if (result.head.closedSeq === null && !this.#closing && !this.#deps.isClosed()) this.#refused = null
-      for (const { run_id, n, i } of events) if (this.#highs.has(run_id)) this.#highs.set(run_id, { n, i })
+      for (const { run_id, n, i } of events) this.#shared.stored(run_id, { n, i })
       return true
     }
     if (result.code === 'overlap') {
       // Another process feeds the same run and was faster with some of these chunks.
-      this.#highs.set(result.runId, result.high)
+      this.#shared.found(result.runId, result.high)
       return false
     }
     if (result.code === 'run_stopped') {
@@ -340,9 +292,4 @@ export class SessionWriter {
     this.#refused = refusal(code, this.#ref)
     this.#deps.onError(this.#refused)
   }
-}
-
-/** The later one of two places. */
-function later(one: RunPlace | null, other: RunPlace | null): RunPlace | null {
-  return one && other ? (comesAfter(one, other) ? one : other) : (one ?? other)
 }

@@ -45,7 +45,7 @@ export const PLANTED: readonly Planted[] = [
     'forget what of a run is stored when it is fed again',
     3467,
     'server/session-writer.ts',
-    'this.#highs.get(group.events[0]!.run_id) ?? null))',
+    'this.#shared.highOf(group.events[0]!.run_id)))',
     'null))',
   ),
   bug(
