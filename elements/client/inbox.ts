@@ -31,6 +31,11 @@ export class Inbox {
     this.#askAnew = askAnew
   }
 
+  /** How many frames are kept. */
+  get size(): number {
+    return this.#frames.length
+  }
+
   /** Adds frames of the leader. Those that open and close a quiet attempt say nothing about this view's replay. */
   add(frames: readonly RawFrame[], quiet: boolean): void {
     const heard = frames.map((raw) => {

@@ -205,7 +205,7 @@ export class Supply {
       this.#host.status(this.status)
     } else if (message.type === 'frames') {
       this.#inbox.add(message.frames, message.quiet)
-      if (this.#link && !this.#link.busy && this.#status.state === 'open') this.#catchUp()
+      this.#catchUp()
     }
   }
 
@@ -218,9 +218,18 @@ export class Supply {
     this.#tabs?.send({ type: 'frames', frames: chain(frames, opening.id), quiet: true })
   }
 
+  /** Goes on with what the leader brings, also while this tab's own requests fail: then a hole waits for the next of them. */
   #catchUp(): void {
-    const verdict = this.#drain()
-    if (verdict === 'hole') this.#link?.refetch()
+    const link = this.#link
+    const isOpen = this.#status.state === 'open'
+    if (!link || link.busy || !(isOpen || this.#view.stage === 'live')) return
+    let verdict: Verdict
+    let kept: number
+    do {
+      kept = this.#inbox.size
+      verdict = this.#drain()
+    } while (verdict === 'hole' && !isOpen && this.#inbox.size < kept)
+    if (verdict === 'hole' && isOpen) link.refetch()
     if (verdict === 'complete') this.#change({ ...CONNECTING, state: 'complete' })
   }
 
@@ -237,5 +246,6 @@ export class Supply {
     if (!this.#follows) this.#tabs?.send({ type: 'status', status })
     if (status.state === 'complete' || status.state === 'failed') this.close()
     this.#host.status(this.status)
+    if (this.#follows && status.retryAt !== null) this.#catchUp()
   }
 }

@@ -94,13 +94,18 @@ describe('the patience of a stream', () => {
       for (let k = 0; k < 4; k++) collect()
       return process.memoryUsage().heapUsed
     }
-    const minutes = 15
+    const minutes = 7.5
     await clock.advance(minutes * 60_000)
-    const before = heap()
-    await clock.advance(minutes * 60_000)
-    const bytes = (heap() - before) / streams / minutes / 60
+    // What leaks does so in each quarter of the half hour; a table that grows once does so in one.
+    const perSecond: number[] = []
+    for (let quarter = 2; quarter <= 4; quarter++) {
+      const before = heap()
+      await clock.advance(minutes * 60_000)
+      perSecond.push((heap() - before) / streams / minutes / 60)
+    }
     await loomi.close()
     // With a race beside each wait it was 255.
+    const bytes = Math.min(...perSecond)
     assert.ok(bytes < 60, `${bytes.toFixed(1)} bytes a stream a second`)
   })
 })
