@@ -1,13 +1,14 @@
 /** Answers in many sessions of a cluster, viewers of each, faults meanwhile, and the judgement of what was shown in the end. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCursor } from '../../server/protocol.ts'
-import { keyOf, type Store } from '../../server/store.ts'
+import type { Store } from '../../server/store.ts'
 import { each } from '../wire/each.ts'
 import { USER } from '../wire/script.ts'
 import { noVerdict, Truth, type Verdict } from '../wire/truth.ts'
 import { hurriedClock, Viewer } from '../wire/viewer.ts'
 import { textsOf } from './answer.ts'
 import type { Answer, Cluster } from './cluster.ts'
+import { judge } from './judge.ts'
 
 /** What is tried. */
 export interface Plan {
@@ -23,6 +24,8 @@ export interface Plan {
 export interface TrialReport extends Verdict {
   readonly events: number
   readonly views: number
+  /** Events that views withdrew with a word, since a process died before they were stored. */
+  readonly withdrawn: number
   /** Milliseconds from when a producer was told that an event is stored to when a view of another server had it, sorted. */
   readonly lateMs: readonly number[]
 }
@@ -40,7 +43,7 @@ export async function runTrial(cluster: Cluster, store: Store, plan: Plan): Prom
     return { answer, views, done: cluster.feed(answer, i) }
   })
   const faults = plan.faults(cluster)
-  const sum = { ...noVerdict(), events: 0, views: 0 }
+  const sum = { ...noVerdict(), events: 0, views: 0, withdrawn: 0 }
   const late: number[] = []
   await each(plan.sessions, watched, async ({ answer, views, done }) => {
     await within(done, `the answer in ${answer.session} is over`, sum.wrong)
@@ -62,6 +65,7 @@ export async function runTrial(cluster: Cluster, store: Store, plan: Plan): Prom
         sum.wrong,
       )
       judge(viewer, truth, sum)
+      sum.withdrawn += viewer.withdrawals.reduce((all, { count }) => all + count, 0)
       for (const { session, cursor, at } of cluster.stored)
         if (session === answer.session) late.push(latenessOf(arrivals, cursor, at))
       viewer.client.disconnect()
@@ -98,36 +102,6 @@ function watch(
 function latenessOf(arrivals: readonly Arrival[], cursor: string, at: number): number {
   const seq = parseCursor(cursor)!.seq
   return Math.max(0, (arrivals.find((arrival) => arrival.seq >= seq)?.at ?? Infinity) - at)
-}
-
-/** What a view shows in the end is the log, item by item; on the way it showed nothing twice, and in order. */
-function judge(viewer: Viewer, truth: Truth, sum: Verdict): void {
-  const seqs = new Map(truth.rows.map((row) => [keyOf(row), row.seq]))
-  const seen = new Set<number>()
-  let newest = 0
-  for (const { event, cursor } of viewer.shown) {
-    // What came before it was stored has its key alone; it is not shown again.
-    const seq = event.key === null || event.key === undefined ? undefined : seqs.get(event.key)
-    if (seq === undefined) {
-      if (cursor !== null) sum.wrong.push(`${cursor} (${event.key}) is not in the log`)
-      continue
-    }
-    if (seen.has(seq)) sum.duplicated++
-    else if (seq < newest && cursor !== null) sum.reordered++
-    seen.add(seq)
-    if (cursor !== null) newest = Math.max(newest, seq)
-  }
-  const items = viewer.snapshot.items.map(({ id, text, done }) => ({ id, text, done }))
-  const is = new Map(items.map((item) => [item.id, item.text]))
-  for (const { id, text } of truth.bubbles) {
-    const shown = is.get(id)
-    if (shown === undefined || shown.length < text.length) sum.lost++
-    else if (shown.length > text.length) sum.duplicated++
-  }
-  if (JSON.stringify(items) !== JSON.stringify(truth.bubbles))
-    sum.wrong.push(`a view of ${truth.rows[0]?.run_id} shows ${JSON.stringify(items).slice(0, 300)}`)
-  const told = viewer.complaints.filter((word) => !word.includes('"unsaved"'))
-  sum.wrong.push(...told)
 }
 
 /** The log has every part of the answer, to the letter. */

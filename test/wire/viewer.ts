@@ -41,6 +41,8 @@ export function hurriedClock(waitMs = 1): Clock {
 export class Viewer {
   readonly shown: Shown[] = []
   readonly notices: Notice[] = []
+  /** How many events were withdrawn, each time after how many of `shown`. */
+  readonly withdrawals: { readonly at: number; readonly count: number }[] = []
   readonly client: RecoveryClient
   /** The URLs asked for, oldest first. */
   readonly requests: string[] = []
@@ -63,7 +65,10 @@ export class Viewer {
       shareTabs: false,
       instant: () => true,
       beforeShow: (shown) => void this.shown.push(shown),
-      onNotice: (notice) => void this.notices.push(notice),
+      onNotice: (notice) => {
+        this.notices.push(notice)
+        if (notice.type === 'unsaved') this.withdrawals.push({ at: this.shown.length, count: notice.count })
+      },
     })
   }
 
