@@ -119,6 +119,17 @@ print(append('s-42', 'ada', {'run_id': 'stopped', 'n': 1, 'event_type': 'thought
     assert.equal(said, "{'ok': False, 'code': 'run_stopped', 'runId': 'stopped'} 2\n")
   })
 
+  // Before any outage: after one every process gives all producers the time of a lease to renew theirs.
+  it('ends an answer whose lease has lapsed as interrupted', { skip: lacking(noDatabase) }, async () => {
+    const place = places.byName.postgres
+    const event = `{"event_type": "thought", "event_data": "Hm"}`
+    await places.sql(`select loomi_append('s-lease', 'ada', '${event}', 100)`)
+    await until(async () => {
+      const last = (await eventsIn(place, 's-lease')).at(-1)
+      return last?.type === 'event' && last.content_type === 'interrupted'
+    }, 'the interruption')
+  })
+
   for (const name of Object.keys(APPENDS) as PlaceName[])
     it(
       `tries again until the ${name} database is back, and stores once`,
@@ -183,16 +194,6 @@ append('s-text', 'ada', {'event_type': 'message', 'event_data_json': json.dumps(
         assert.equal(textsOf(await eventsIn(place, 's-text')), 'a\0b \ud83c 🌱')
       },
     )
-
-  it('ends an answer whose lease has lapsed as interrupted', { skip: lacking(noDatabase) }, async () => {
-    const place = places.byName.postgres
-    const event = `{"event_type": "thought", "event_data": "Hm"}`
-    await places.sql(`select loomi_append('s-lease', 'ada', '${event}', 100)`)
-    await until(async () => {
-      const last = (await eventsIn(place, 's-lease')).at(-1)
-      return last?.type === 'event' && last.content_type === 'interrupted'
-    }, 'the interruption')
-  })
 
   describe('its tables', () => tables(page, () => places))
 
