@@ -316,7 +316,7 @@ begin
     from (
       select f.run_id, max(array[f.n, f.i]) as place,
         (array_agg(case when f.event_type = 'run_end' then f.content_type else 'open' end order by f.ordinality desc)
-          filter (where f.event_type not in ('user_message', 'session_complete')))[1] as status
+          filter (where f.event_type not in ('user_message', 'session_complete', 'loomi_dropped')))[1] as status
       from unnest(_fresh) with ordinality as f group by f.run_id
     ) h
     order by h.run_id

@@ -13,6 +13,8 @@ import type { Streams } from './streams.ts'
 const STORE_MS = 5000
 /** Presence is only a hint. */
 const PRESENCE_MS = 1000
+/** A store that is still asked something closes by itself when it has its answer. */
+const CLOSE_MS = 1000
 
 /** What has to end. */
 export interface ClosingDeps {
@@ -27,14 +29,16 @@ export interface ClosingDeps {
   readonly drainMs: number
   /** Milliseconds that viewers wait for the store; so long their streams do, too. */
   readonly storeTimeoutMs: number
+  /** Closes the store, unless it is the app's. */
+  readonly closeStore: () => Promise<void>
 }
 
 /**
- * Ends everything but the store. Takes `drainMs` when streams are open, more when the store is slow: at most 6 s, or
- * `storeTimeoutMs + drainMs` and 1 s.
+ * Ends everything. Takes `drainMs` when streams are open, more when the store is slow: at most 7 s, or
+ * `storeTimeoutMs + drainMs` and 2 s.
  */
 export async function closeInOrder(deps: ClosingDeps): Promise<void> {
-  const { flush, runs, streams, log, presence, clock, drainMs, storeTimeoutMs } = deps
+  const { flush, runs, streams, log, presence, clock, drainMs, storeTimeoutMs, closeStore } = deps
   streams.refuse()
   runs.interrupt()
   const stored = flush().then(() => runs.close())
@@ -47,5 +51,6 @@ export async function closeInOrder(deps: ClosingDeps): Promise<void> {
   streams.close()
   log.close()
   await Promise.race([presence.flush(), sleep(clock, PRESENCE_MS, enough.signal)])
+  await Promise.race([closeStore(), sleep(clock, CLOSE_MS, enough.signal)])
   enough.abort()
 }

@@ -4,12 +4,16 @@
  * @module
  */
 import { type Clock, sleep } from './clock.ts'
+import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { PresenceBook } from './presence.ts'
 import type { RunBook } from './runs.ts'
 import type { SessionChoice, Store } from './store.ts'
 import type { Streams } from './streams.ts'
 import type { Writers } from './writers.ts'
+
+/** A writer that waits for its store tries again so many milliseconds later at the latest. */
+const RETRY_MS = 2000
 
 /** What keeps house. */
 export interface HousekeepingDeps {
@@ -43,15 +47,20 @@ export async function transferSession(
   return true
 }
 
-/** Deletes sessions. Rejects when the store fails, and may be called again. */
+/**
+ * Deletes sessions. Rejects when the store fails, also with `store_unavailable` when it does not take in time what was emitted
+ * before, and may be called again.
+ */
 export async function deleteSessions(
   choice: SessionChoice,
   { store, log, runs, writers, presence, streams, clock, storeTimeoutMs }: HousekeepingDeps,
 ): Promise<void> {
   const writing = writers.sessions(choice)
-  // What was emitted so far belongs to what is deleted, and what is being answered would begin it anew.
+  // What was emitted so far belongs to what is deleted: stored after it, as what is being answered, it would begin it anew.
   const sessionIds = 'userId' in choice ? writing.map(({ sessionId }) => sessionId) : [choice.sessionId]
   for (const sessionId of sessionIds) await runs.stop(sessionId, () => writers.flush({ sessionId }))
+  const flushed = sessionIds.map((sessionId) => writers.flush({ sessionId }))
+  if (!(await atMost(storeTimeoutMs + RETRY_MS, clock, flushed))) throw unsaved()
   await atMost(storeTimeoutMs, clock, [presence.flush()])
   const reset = streams.resetter()
   const deleted = await store.deleteSessions(choice)
@@ -62,8 +71,17 @@ export async function deleteSessions(
   if (deleted.length > 0) log.refresh(new Set(deleted.map(({ sessionId }) => sessionId)))
 }
 
-async function atMost(ms: number, clock: Clock, work: readonly Promise<unknown>[]): Promise<void> {
+function unsaved(): LoomiError {
+  const message =
+    'The store has not taken what was emitted before, so nothing was deleted. Call it again when the store answers.'
+  return new LoomiError('store_unavailable', message)
+}
+
+/** Whether it was done in time. */
+async function atMost(ms: number, clock: Clock, work: readonly Promise<unknown>[]): Promise<boolean> {
   const enough = new AbortController()
-  await Promise.race([Promise.all(work), sleep(clock, ms, enough.signal)])
+  const done = Promise.all(work).then(() => true)
+  const isDone = await Promise.race([done, sleep(clock, ms, enough.signal).then(() => false)])
   enough.abort()
+  return isDone
 }

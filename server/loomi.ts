@@ -259,8 +259,8 @@ export function createLoomi(options: LoomiOptions): Loomi {
         clock,
         drainMs,
         storeTimeoutMs,
+        closeStore: async () => (typeof options.store === 'string' ? store.close() : undefined),
       })
-      if (typeof options.store === 'string') await store.close()
     },
   }
   return loomi

@@ -1,6 +1,7 @@
 /**
  * Pending events: what waits for the store, in order, deltas of one part joined, within a bound for the whole process.
- * Past the bound, and for what the store refuses, a `loomi_dropped` event that counts them takes their place.
+ * Past the bound, and for what the store refuses, a `loomi_dropped` event that counts them takes their place. Of a run that
+ * several processes feed it may count what another one has stored.
  *
  * @module
  */
@@ -118,7 +119,6 @@ export class Pending {
       const { n, i } = events.at(-1)!
       known.events[0] = { ...known.events[0]!, n, i }
       known.dropped!.count += events.length
-      known.serial = this.#serial
       return true
     }
     const whole = { events: [...events], bytes: 0, serial: this.#serial, isPublished: false, dropped: null }
@@ -182,6 +182,18 @@ export function batchesOf(groups: readonly Group[], size = BATCH_GROUPS): Group[
     else batches.push([group])
   }
   return batches
+}
+
+/**
+ * Two halves that can be appended apart, null when it is one chunk. The end of a run has the number of its last chunk and is
+ * no part of it.
+ */
+export function halvesOf(groups: readonly Group[]): [Group[], Group[]] | null {
+  const chunks = batchesOf(groups, 1)
+  const half = chunks.slice(0, Math.ceil(chunks.length / 2)).flat().length
+  const endsRun = groups.at(-1)!.events[0]!.event_type === 'run_end'
+  const at = chunks.length > 1 ? half : endsRun ? groups.length - 1 : 0
+  return at > 0 ? [groups.slice(0, at), groups.slice(at)] : null
 }
 
 /** What of an event comes after a place. Of a text that stands for several numbers, one for each character, the rest. */

@@ -11,7 +11,7 @@
 import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
-import { batchesOf, dropOf, type Group, joinGroup, type Outgoing, Pending } from './pending.ts'
+import { batchesOf, dropOf, type Group, halvesOf, joinGroup, type Outgoing, Pending } from './pending.ts'
 import { pendingFull, type Refusal, refusal } from './refusals.ts'
 import { SharedRuns } from './shared-runs.ts'
 import type { RunPlace, SessionRef, Store } from './store.ts'
@@ -184,7 +184,9 @@ export class SessionWriter {
       if (event_type === 'run_end') this.#shared.end(run_id)
     if (batch.some(({ isPublished }) => isPublished)) log.unconfirmed.confirm(this.#ref, new Set(batch))
     if (this.#owner !== this.#ref.userId) this.give(this.#owner)
-    this.#settle(Math.max(this.#settled, ...batch.map(({ serial }) => serial)))
+    // A word about what is dropped counts on after its place was taken: it is the last to be settled.
+    const isAll = this.#backlog.length === 0 && this.#pending.isEmpty
+    this.#settle(isAll ? this.#pending.serial : Math.max(this.#settled, batch.at(-1)!.serial))
   }
 
   #settle(serial: number): void {
@@ -228,7 +230,7 @@ export class SessionWriter {
       } catch (error) {
         onError(error)
         const code = error instanceof LoomiError ? error.code : null
-        if (code === 'closed') return
+        if (code === 'closed') return this.#takeBack(groups)
         if (code === 'store_refused') return this.#appendWithout(groups)
         if (this.#isProvisional && log.unconfirmed.discards(this.#ref) !== this.#discards) this.#publish()
         await sleep(clock, waitMs)
@@ -275,15 +277,21 @@ export class SessionWriter {
       return false
     }
     this.#refuse(result.code)
-    if (groups.some(({ isPublished }) => isPublished)) log.unconfirmed.discard(this.#ref)
+    this.#takeBack(groups)
     return true
   }
 
   /** Appends what the store does not refuse; a word about the rest takes its place. */
   async #appendWithout(groups: readonly Group[]): Promise<void> {
-    const parts = batchesOf(groups, Math.ceil(groups.length / 2))
-    if (parts.length > 1) for (const part of parts) await this.#append(part)
+    const halves = halvesOf(groups)
+    if (halves) for (const half of halves) await this.#append(half)
     else if (!groups[0]!.dropped) await this.#append([dropOf(groups, 'refused')])
+    else this.#takeBack(groups)
+  }
+
+  /** Nothing of these will be stored: viewers who have them are told. */
+  #takeBack(groups: readonly Group[]): void {
+    if (groups.some(({ isPublished }) => isPublished)) this.#deps.log.unconfirmed.discard(this.#ref)
   }
 
   #refuse(code: Refusal): void {

@@ -255,7 +255,12 @@ function randomId(): string {
 /** What of a failure may travel. */
 function failureOf(error: unknown): { readonly [name: string]: Json } {
   if (typeof error === 'string') return { code: 'agent_failed', text: error.slice(0, MAX_REASON_LENGTH) }
-  const code = (error as { code?: unknown } | null)?.code
+  let code: unknown
+  try {
+    code = (error as { code?: unknown } | null)?.code
+  } catch {
+    // What is thrown may be anything, and it is not ours to fail over.
+  }
   return { code: typeof code === 'string' ? code.slice(0, 64) : 'agent_failed' }
 }
 

@@ -167,7 +167,8 @@ export interface PresenceRow extends SessionRef {
 
 /**
  * Where the log lives. Every method rejects with a `LoomiError`; what was refused with `store_refused` is refused for good,
- * anything else but `closed` is worth trying again.
+ * anything else but `closed` is worth trying again. Every call settles: what the log does not answer within some seconds (the
+ * stores here wait 5 to 15) is rejected with `store_unavailable`.
  */
 export interface Store {
   /**
@@ -224,9 +225,14 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** Whether an event opens its run: what users say, and that a session is over, is nobody's answer. */
+const OPENS_NOTHING = new Set(['user_message', 'session_complete', 'run_end', 'loomi_dropped'])
+
+/**
+ * Whether an event opens its run: what users say, and that a session is over, is nobody's answer, and that something is
+ * missing may stand for either.
+ */
 export function opensRun(eventType: string): boolean {
-  return eventType !== 'user_message' && eventType !== 'session_complete' && eventType !== 'run_end'
+  return !OPENS_NOTHING.has(eventType)
 }
 
 /** Whether a place of a run comes after another. */

@@ -5,6 +5,9 @@
  */
 import type { LoomiEvent } from '../../server/protocol.ts'
 
+/** A word about dropped events may stand for what the user said. */
+const OPENS_NOTHING = new Set(['user_message', 'loomi_dropped'])
+
 /** The runs of a sequence of events. */
 export class RunStates {
   #newest: string | null = null
@@ -24,7 +27,7 @@ export class RunStates {
     const before = this.#runs.get(run_id)
     if (event_type === 'run_end') this.#runs.set(run_id, 'ended')
     // Also one that had ended: its producer has taken it up again.
-    else if (event_type !== 'user_message' && content_type !== 'user' && before !== 'open') {
+    else if (!OPENS_NOTHING.has(event_type) && content_type !== 'user' && before !== 'open') {
       this.#runs.set(run_id, 'open')
       this.#newest = run_id
     }

@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { LoomiError } from '../../server/errors.ts'
 import type { Loomi } from '../../server/loomi.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
-import { beat, dataOf, makeWorld, newEvents, openStream, REF, settle, storeWith, typesOf } from './support.ts'
+import {
+  beat,
+  dataOf,
+  makeWorld,
+  newEvents,
+  openStream,
+  REF,
+  rowsOf,
+  settle,
+  storeWith,
+  typesOf,
+} from './support.ts'
 describe('a session that another process deletes', () => {
   it('is told to the page that shows it, which then shows one that begins anew', async () => {
     const store = openSqlite(':memory:')
@@ -59,6 +71,59 @@ describe('a session that is deleted here', () => {
     assert.deepEqual(dataOf(await reader.take(1)), ['newer'])
     await reader.cancel()
   })
+})
+
+describe('what waits for the store when its session is deleted', () => {
+  for (const [what, remove] of [
+    ['session', (loomi: Loomi) => loomi.deleteSession(REF.sessionId)],
+    ['user', (loomi: Loomi) => loomi.deleteUser(REF.userId)],
+  ] as const) {
+    it(`does not come back after the store was away: a ${what}`, async () => {
+      const sqlite = openSqlite(':memory:')
+      let isAway = false
+      const { loomi, clock } = makeWorld({
+        store: storeWith(sqlite, {
+          append: (...args) =>
+            isAway ? Promise.reject(new LoomiError('store_unavailable', 'Down.')) : sqlite.append(...args),
+        }),
+      })
+      const session = loomi.session(REF)
+      session.message('old')
+      await settle()
+      isAway = true
+      session.message('private')
+      await clock.advance(20_000)
+      isAway = false
+      const deletion = remove(loomi)
+      await clock.advance(10_000)
+      await deletion
+      assert.deepEqual(await rowsOf(sqlite), [])
+    })
+
+    it(`keeps it from being deleted as long as it may still be stored: a ${what}`, async () => {
+      const sqlite = openSqlite(':memory:')
+      const gate = Promise.withResolvers<void>()
+      let waits = Promise.resolve()
+      const { loomi, clock } = makeWorld({
+        store: storeWith(sqlite, { append: (...args) => waits.then(() => sqlite.append(...args)) }),
+      })
+      const session = loomi.session(REF)
+      session.message('old')
+      await settle()
+      waits = gate.promise
+      session.message('private')
+      const refused = assert.rejects(remove(loomi), {
+        code: 'store_unavailable',
+        message: /nothing was deleted/,
+      })
+      await clock.advance(10_000)
+      await refused
+      gate.resolve()
+      await clock.advance(1000)
+      await remove(loomi)
+      assert.deepEqual(await rowsOf(sqlite), [])
+    })
+  }
 })
 
 describe('who is deleted', () => {

@@ -58,6 +58,25 @@ describe('the demo, the store and closing', () => {
     },
   )
 
+  it('close ends in time while another process holds the file', { timeout: 30_000 }, async () => {
+    const folder = tempFolder()
+    const loomi = createLoomi({ store: folder.path('log.db'), onEvent: () => undefined })
+    const session = loomi.session(REF)
+    session.message('one')
+    await session.cursor()
+    const other = new DatabaseSync(folder.path('log.db'))
+    other.exec('begin immediate')
+    session.message('two')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const from = performance.now()
+    await loomi.close()
+    const ms = performance.now() - from
+    other.exec('rollback')
+    other.close()
+    folder.remove()
+    assert.ok(ms < 7500, `${ms} ms`)
+  })
+
   it('close ends the runs of the session first', async () => {
     const { loomi, store } = makeWorld()
     const session = loomi.session(REF)

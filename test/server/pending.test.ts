@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
+import { parseCursor } from '../../server/protocol.ts'
 import type { NewEvent, Store, StoredEvent } from '../../server/store.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import { makeWorld, REF, rowsOf, settle, storeWith, type World } from './support.ts'
@@ -89,6 +90,30 @@ describe('what waits for a store that fails', () => {
     assert.equal(
       counts.reduce((sum, count) => sum + count),
       4,
+    )
+  })
+
+  it('is said to be stored only when it is, also behind a word that counts on', async () => {
+    const { store, down } = fragile()
+    const { loomi, clock } = makeWorld({ store, maxPendingBytes: 1_200_000 })
+    const [one, two] = [loomi.session(REF), loomi.session(REF)]
+    const large = { event_type: 'note', event_data: 'x'.repeat(250_000) }
+    down(true)
+    one.emit({ event_type: 'note', event_data: 'first' })
+    await clock.advance(100)
+    for (let i = 0; i < 4; i++) one.emit(large)
+    two.emit(large)
+    // More than one append takes.
+    for (let i = 0; i < 550; i++) one.emit({ event_type: 'note', event_data: i })
+    two.emit(large)
+    const cursor = one.cursor()
+    down(false)
+    await clock.advance(5000)
+    const rows = await rowsOf(store)
+    assert.equal(parseCursor((await cursor)!)?.seq, rows.length)
+    assert.deepEqual(
+      rows.filter((r) => r.event_type === 'loomi_dropped').map((r) => JSON.parse(r.event_data) as unknown),
+      [{ count: 2, reason: 'pending_full' }],
     )
   })
 

@@ -110,11 +110,17 @@ describe('a recording', () => {
       await until(async () => String(await end()) === 'run_end,failed', 'the end of the run')
     })
 
+    const unreadable = Object.defineProperty(new Error('Odd.'), 'code', {
+      get: () => {
+        throw new Error('Not for you.')
+      },
+    })
     const odd: [string, unknown][] = [
       ['nothing', null],
       ['a text', 'Gone.'],
       ['a very long text', 'x'.repeat(300_000)],
       ['a number', 5],
+      ['an error that fails when it is looked at', unreadable],
     ]
     for (const [name, thrown] of odd) {
       it(`takes ${name} for an error too`, async () => {

@@ -71,10 +71,12 @@ export const runsContract: Contract = (name, { shared, hasOwnClock = false }, op
         assert.deepEqual(await ends(ref), ['a/1.1 stopped'])
       })
 
-      it('leaves runs alone that have ended, sessions of others, and what users said', async () => {
+      it('leaves runs alone that have ended, sessions of others, what users said, and a word about what is missing', async () => {
         const [ref, other] = [fresh(), fresh()]
         await store.append(ref, [newEvent(1), end('complete')])
         await store.append(ref, [newEvent(1, { run_id: 'user', event_type: 'user_message' })])
+        await store.append(ref, [newEvent(1, { run_id: 'gone', event_type: 'loomi_dropped' })], LONG)
+        await store.append(ref, [newEvent(10, { event_type: 'loomi_dropped' })], LONG)
         await store.append(other, [newEvent(1)])
         assert.equal(await stop(ref), 0)
         assert.deepEqual(await ends(other), [])

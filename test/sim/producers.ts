@@ -5,6 +5,7 @@ import type { Network } from './network.ts'
 import { SESSION } from './page.ts'
 import type { Book } from './problems.ts'
 import type { Random } from './random.ts'
+import { opensRun } from '../../server/store.ts'
 import { LEASE_MS, type Server } from './server.ts'
 import type { Weather } from './store-gate.ts'
 import type { World } from './world.ts'
@@ -84,8 +85,7 @@ export class Producers {
     const open = new Set<string>()
     for (const { row } of this.#deps.chronicle.rows()) {
       if (row.event_type === 'run_end') open.delete(row.run_id)
-      else if (row.event_type !== 'user_message' && row.event_type !== 'session_complete')
-        open.add(row.run_id)
+      else if (opensRun(row.event_type)) open.add(row.run_id)
     }
     return [...open]
   }
