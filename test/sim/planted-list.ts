@@ -310,7 +310,7 @@ export const PLANTED: readonly Planted[] = [
     'do not fetch what the leading tab left out',
     183,
     'elements/client/supply.ts',
-    "    if (verdict === 'hole') this.#link?.refetch()\n",
+    "    if (verdict === 'hole' && isOpen) link.refetch()\n",
     '',
   ),
   bug(
