@@ -48,6 +48,8 @@ export interface AttemptPlan {
   readonly once: boolean
   /** Continues a live view: no replay is announced and nothing is paced. */
   readonly quiet: boolean
+  /** The next one comes soon: it may do without an answer while the server has none. */
+  readonly polls: boolean
   readonly renew: boolean
   /** The first frame came. */
   readonly onOpen: () => void
@@ -102,7 +104,7 @@ export class Attempt {
   /** Resolves when the attempt is over; never rejects. Nothing reaches the host after {@link Attempt.interrupt}. */
   async run(): Promise<Outcome> {
     const { signal } = this.#abort
-    const { once, quiet } = this.#plan
+    const { once, quiet, polls } = this.#plan
     try {
       signal.throwIfAborted()
       this.#host.begin(quiet)
@@ -116,7 +118,8 @@ export class Attempt {
         if (verdict !== 'go') return verdict
       }
       signal.throwIfAborted()
-      if (!once || !this.#host.live()) throw new ConnectionError('broken', 'network', 'The stream ended.')
+      const isAll = once && this.#host.live() && (this.#open || polls)
+      if (!isAll) throw new ConnectionError('broken', 'network', 'The stream ended.')
       const verdict = this.#host.settled()
       return verdict === 'go' ? 'settled' : verdict
     } catch (error) {

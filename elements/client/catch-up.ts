@@ -14,6 +14,8 @@ export class CatchUp {
   caughtUp = 0
   /** `closed` until a stream has said where it begins; then `replaying` until what was there before is shown. */
   stage: 'closed' | 'replaying' | 'live' = 'closed'
+  /** Whether it has been live since the log began, or since the view did. */
+  hasBeenLive = false
   /** Rows up to `seen` are restored, then up to `to` missed. Null when all that comes is live. */
   #bounds: { readonly seen: number; readonly to: number } | null = null
   /** A replay was announced and its end was not. */
@@ -33,6 +35,7 @@ export class CatchUp {
   /** Another log begins. */
   restart(): void {
     this.close()
+    this.hasBeenLive = false
     this.missed = this.caughtUp = 0
   }
 
@@ -54,6 +57,7 @@ export class CatchUp {
   goLive(): void {
     this.#bounds = null
     this.stage = 'live'
+    this.hasBeenLive = true
     if (!this.#isAnnounced) return
     this.#isAnnounced = false
     this.caughtUp = this.missed

@@ -43,7 +43,8 @@ export class Inbox {
       return { ...received, after: raw.after, aside: quiet && OPENING.has(received.frame.type) }
     })
     // A leader that tells all that is not stored tells also what came of that one by one.
-    if (quiet && heard.some(isProvisional)) this.dropUnstored()
+    // So does the server at the beginning of a stream.
+    if (heard.some(quiet ? isProvisional : isOpening)) this.dropUnstored()
     this.#frames.push(...heard)
     const excess = this.#frames.filter(isFetchable).length - MAX_KEPT
     if (excess <= 0) return
@@ -113,14 +114,23 @@ function isFetchable({ cursor }: Received): boolean {
   return cursor !== null
 }
 
+function isOpening({ frame }: Received): boolean {
+  return frame.type === 'no_replay' || frame.type === 'replay_start'
+}
+
 function isProvisional({ frame, cursor }: Received): boolean {
   return cursor === null && frame.type === 'event'
 }
 
-/** Whether it came when the leader had not got to where this view can tell what is stored: a row there may be that event. */
+/**
+ * Whether it came when the leader was in another log, or had not got to where this view can tell what is stored: a row there
+ * may be that event.
+ */
 function isFromBefore({ after }: Heard, view: View): boolean {
-  if (after === undefined || view.unreadTo === 0) return false
+  if (after === undefined) return false
   const at = after === null ? null : parseCursor(after)
+  if (at && view.epoch !== null && at.epoch !== view.epoch) return true
+  if (view.unreadTo === 0) return false
   return at === null || !reaches(at, view)
 }
 

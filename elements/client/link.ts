@@ -179,6 +179,7 @@ export class Link {
     const attempt = new Attempt(this.#host, this.#options, {
       once,
       quiet,
+      polls: this.#polling,
       renew: this.#renew,
       onOpen: () => this.#set({ state: 'open', attempt: 0, error: null }),
       onRetry: (ms) => (this.#retryMs = ms),

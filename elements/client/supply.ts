@@ -10,6 +10,9 @@ import { CONNECTING, Link, type LinkHost, type LinkOptions, type LinkStatus } fr
 import { type TabMessage, Tabs } from './tabs.ts'
 import type { Verdict, View } from './view.ts'
 
+/** After these the leader tells anew what is not stored: what it told before is of other rows, or another log. */
+const ANEW = new Set<string>(['gap', 'reset'])
+
 /** Whom a supply serves. */
 export interface SupplyHost {
   readonly prepare: LinkHost['prepare']
@@ -40,6 +43,8 @@ export class Supply {
   #status: LinkStatus = CONNECTING
   /** A tab asked what is not stored while this one could not say. */
   #owesTail = false
+  /** The leader was asked what is not stored since the last attempt began. */
+  #hasAsked = false
   /** Where the frames that were passed on have got to, in the stream that is under way. */
   #passedOn: Cursor | null = null
   /** How the leader's stream is, as far as it told. */
@@ -141,6 +146,7 @@ export class Supply {
           if (!mine()) return
           if (this.#follows) this.#inbox.beginCatchUp()
           this.#passedOn = null
+          this.#hasAsked = false
           this.#view.begin(quiet)
         },
         heard: (frames, quiet) => mine() && mode === 'stream' && this.#passOn(frames, quiet),
@@ -162,8 +168,10 @@ export class Supply {
     for (const received of batch) {
       // The app may have let go of us from within a callback.
       if (verdict !== 'go' || !isOn()) break
+      const { epoch } = this.#view
       verdict = this.#view.take(received, !this.#follows)
-      if (this.#follows && received.frame.type === 'gap') this.#askAnew()
+      const isOther = epoch !== null && this.#view.epoch !== epoch
+      if (this.#follows && (isOther || ANEW.has(received.frame.type))) this.#askAnew()
     }
     this.#askInDoubt(verdict)
     if (this.#owesTail && isOn()) this.#tellTail()
@@ -190,7 +198,11 @@ export class Supply {
 
   /** What of the unstored is not known to be still to come, the leader tells; a server doesn't. */
   #askInDoubt(verdict: Verdict): void {
-    if (verdict === 'hole' && this.#follows && this.#view.items.unconfirmed.size > 0) this.#tabs?.ask(false)
+    // Its answer may lead to the same hole.
+    if (this.#hasAsked || verdict !== 'hole' || !this.#follows || this.#view.items.unconfirmed.size === 0)
+      return
+    this.#hasAsked = true
+    this.#tabs?.ask(false)
   }
 
   #hear(message: TabMessage): void {
@@ -222,7 +234,7 @@ export class Supply {
   #catchUp(): void {
     const link = this.#link
     const isOpen = this.#status.state === 'open'
-    if (!link || link.busy || !(isOpen || this.#view.stage === 'live')) return
+    if (!link || link.busy || !(isOpen || this.#view.hasBeenLive)) return
     let verdict: Verdict
     let kept: number
     do {
@@ -246,6 +258,6 @@ export class Supply {
     if (!this.#follows) this.#tabs?.send({ type: 'status', status })
     if (status.state === 'complete' || status.state === 'failed') this.close()
     this.#host.status(this.status)
-    if (this.#follows && status.retryAt !== null) this.#catchUp()
+    if (this.#follows && (status.state === 'waiting' || status.state === 'offline')) this.#catchUp()
   }
 }

@@ -65,6 +65,11 @@ export class View {
     return this.#catchUp.stage
   }
 
+  /** Whether all that there was of this log has been taken in at some time. */
+  get hasBeenLive(): boolean {
+    return this.#catchUp.hasBeenLive
+  }
+
   /** Events of the current replay or else the last one. */
   get missed(): number {
     return this.#catchUp.missed

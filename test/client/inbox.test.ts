@@ -242,6 +242,29 @@ describe('the inbox of a following tab', () => {
     expect(view.items.list.at(-1)!.seq).to.equal(null)
   })
 
+  it('keeps what is not stored once, however often the leader’s stream begins anew behind a hole', () => {
+    const view = liveView(1)
+    const inbox = new Inbox()
+    inbox.add([event(3)], false)
+    for (let stream = 0; stream < 5; stream++) {
+      inbox.add([opening(3)], false)
+      for (let n = 4; n < 8; n++) inbox.add([{ id: null, data: JSON.stringify(provisional(n)) }], false)
+      expect(inbox.drain(view)).to.equal('hole')
+    }
+    expect(inbox.size).to.be.lessThan(12)
+  })
+
+  it('shows nothing unstored of another log than its own, and asks anew', () => {
+    let asked = 0
+    const view = liveView(1)
+    const inbox = new Inbox(() => asked++)
+    inbox.add([{ id: null, data: JSON.stringify(provisional(2)), after: 'e0-7-aaaaaa' }], false)
+    inbox.drain(view)
+    expect(view.items.list.length).to.equal(1)
+    inbox.drain(view, true)
+    expect(asked).to.equal(1)
+  })
+
   it('keeps the newest thousand frames and no more', () => {
     const view = liveView(1)
     const inbox = new Inbox()

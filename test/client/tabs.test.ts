@@ -222,32 +222,6 @@ describe('RecoveryClient in several tabs', () => {
     ])
   })
 
-  it('shows what the leader brings while its own requests fail, and asks no oftener for a hole in it', async () => {
-    const server = serverWith(1)
-    const first = await tab(server)
-    const second = await tab(server)
-    server.script.push(() => new Response(null, { status: 503 }))
-    second.client.signal('visible')
-    await until(() => second.client.snapshot.state === 'waiting')
-    server.showUnconfirmed({})
-    await allShow(eventTexts(1, 2), first, second)
-    server.confirm()
-    server.append({})
-    await allShow(eventTexts(1, 3), first, second)
-    const asked = server.asked.length
-    const more = serverWith(5).rows.slice(3)
-    server.rows.push(...more)
-    const channel = new BroadcastChannel(name)
-    const data = JSON.stringify({ type: 'event', ...more[1] })
-    channel.postMessage({ type: 'frames', frames: [{ id: server.cursor(5), data }], quiet: false })
-    await settle()
-    channel.close()
-    expect(server.asked.length).to.equal(asked)
-    await second.clock.advance(30_000)
-    await allShow(eventTexts(1, 5), second)
-    expect(second.client.snapshot.state).to.equal('live')
-  })
-
   it('a look wakes a leader that waits', async () => {
     const server = serverWith(1)
     const first = await tab(server)

@@ -261,7 +261,7 @@ export const PLANTED: readonly Planted[] = [
   ),
   bug(
     'show the newest first',
-    2,
+    10,
     'elements/client/pacer.ts',
     'ready.push(received)',
     'ready.unshift(received)',
