@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import type { ClientOptions } from '../../elements/client/index.ts'
 import { settle } from '../client/support/fake-clock.ts'
 import { ModelServer } from '../client/support/model-server.ts'
 import { rig, type Rig } from '../client/support/rig.ts'
@@ -42,15 +43,20 @@ async function course(seed: number): Promise<string | null> {
   server.append(event(), event())
   server.pieceBytes = () => (draw(4) === 0 ? 1 + draw(400) : Infinity)
   server.cutAfter = () => (draw(6) === 0 ? draw(1500) : Infinity)
-  const open = async (): Promise<Tab> => {
+  // An app that renders its own history goes on with what its view has, so in its courses no log begins anew.
+  const own = seed % 3 === 0
+  const open = async (options: Partial<ClientOptions> = {}): Promise<Tab> => {
     const answers: { now: Answer } = { now: null }
     const fetch: typeof globalThis.fetch = async (input, init) =>
       answers.now ? answers.now(init?.signal) : server.fetch(input, init)
-    const opened = rig({ sessionId: `two-tabs-${seed}`, shareTabs: true, instant: () => true, fetch }, server)
+    const shared = { sessionId: `two-tabs-${seed}`, shareTabs: true, instant: () => true, fetch }
+    const opened = rig({ ...shared, ...options }, server)
     await settle()
-    return { ...opened, answers }
+    return { ...opened, answers, from: options.after ? server.rows.length : 0 }
   }
-  const tabs = [await open(), await open()]
+  const first = await open()
+  if (own && draw(2) === 0) server.showUnconfirmed(event(), event())
+  const tabs = [first, await open(own ? { history: 'none', after: server.head } : {})]
   // Mostly the one that follows.
   const tab = (): Tab => tabs[draw(4) === 0 ? 0 : 1]!
   const steps: readonly (() => unknown)[] = [
@@ -65,7 +71,8 @@ async function course(seed: number): Promise<string | null> {
     () => (draw(3) === 0 ? server.restart() : server.cutAll()),
     () => tab().clock.advance(1000 + draw(12_000)),
     () => tabs[0]!.clock.advance(1000),
-    () => draw(4) === 0 && begunAnew(server, draw),
+    () => draw(4) === 0 && !own && begunAnew(server, draw),
+    () => draw(3) === 0 && (server.prunedTo = Math.max(server.prunedTo, draw(server.rows.length))),
     () => draw(3) === 0 && slept(tab()),
   ]
   let wrong: string | null = null
@@ -88,19 +95,32 @@ async function course(seed: number): Promise<string | null> {
     }
   }
   look('at the end')
-  const all = [...server.rows, ...server.unconfirmed].map(({ key }) => key.replace('r1/', 'e'))
-  for (const [at, { texts, client }] of tabs.entries()) {
-    // Polls bring no more than what is stored.
-    const least = client.snapshot.polling ? server.rows.length : all.length
-    const shall = all.slice(0, Math.max(least, texts().length)).join()
-    if (texts().join() !== shall) wrong ??= `tab ${at + 1} shows ${texts().join()}, not ${shall}`
+  for (const [at, one] of tabs.entries()) {
+    const missing = missingIn(one, server)
+    if (missing) wrong ??= `tab ${at + 1} ${missing}`
   }
   for (const { client } of tabs) client.disconnect()
   await settle()
   return wrong
 }
 
+/** What a tab does not show of the log and what waits for it, or shows beside that. */
+function missingIn(
+  { texts, client, from }: Tab,
+  { rows, unconfirmed, prunedTo }: ModelServer,
+): string | null {
+  const all = [...rows, ...unconfirmed].map(({ key }) => key.replace('r1/', 'e'))
+  const shown = texts()
+  // Polls bring no more than what is stored, and what was pruned some have seen.
+  const end = client.snapshot.polling ? rows.length : all.length
+  const isDue = (_: string, at: number): boolean => at >= Math.max(from, prunedTo) && at < end
+  const shall = all.filter((text, at) => isDue(text, at) || shown.includes(text))
+  return shown.join() === shall.join() ? null : `shows ${shown.join()}, not ${shall.join()}`
+}
+
 interface Tab extends Rig {
+  /** The app renders what is before that itself. */
+  readonly from: number
   /** What its requests get now. */
   readonly answers: { now: Answer }
 }
@@ -108,6 +128,7 @@ interface Tab extends Rig {
 function begunAnew(server: ModelServer, draw: (bound: number) => number): void {
   server.epoch += 'x'
   server.rows.length = Math.min(server.rows.length, 1 + draw(3))
+  server.prunedTo = 0
   server.cutAll()
 }
 
