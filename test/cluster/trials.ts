@@ -41,7 +41,7 @@ export const TRIALS: Readonly<Record<string, Faults>> = {
   },
   'a server is killed while the database is away': async (cluster, { restart }, { sessions, awayMs }) => {
     const begun = (): number => new Set(cluster.stored.map(({ session }) => session)).size
-    await until(() => begun() === sessions, 'each answer to have begun')
+    await until(() => begun() === sessions, 'each answer to have begun', 30_000)
     await delay(500)
     const back = restart!(awayMs)
     // By then its viewers see what is not stored. They are told that it is gone, and another server feeds it again.
