@@ -423,7 +423,9 @@ $$
   )
   order by a."sessionId", a."runId"
   on conflict (session_id, run_id) do update set
-    user_id = excluded.user_id, status = 'open', lease_until = excluded.lease_until
+    -- A run that has events is its session's, which may have been given away while this waited for it.
+    user_id = case when r.last_i >= 0 then r.user_id else excluded.user_id end,
+    status = 'open', lease_until = excluded.lease_until
   where r.status is null or r.status in ('open', 'interrupted')
 $$;
 comment on function public.loomi_lease_runs is 'Takes the producers of these runs to be alive for so many milliseconds from now on; a run that is not known yet is open from now on. Takes [{"sessionId", "userId", "runId"}].';
@@ -482,6 +484,10 @@ begin
       (select r.session_id, r.run_id from public.loomi_runs r
         where r.status = 'open' and r.session_id = p_choice ->> 'sessionId'
         and r.run_id not in (select x ->> 'runId' from json_array_elements(coalesce(p_choice -> 'except', '[]')) as x)
+        limit _most)
+      union all
+      (select r.session_id, r.run_id from public.loomi_runs r
+        where r.status = 'open' and r.user_id = p_choice ->> 'userId' and p_choice ->> 'sessionId' is null
         limit _most)
       union all
       (select r.session_id, r.run_id
@@ -545,7 +551,7 @@ begin
   return json_build_object('ended', _ended, 'more', _ended > 0 and _looked >= _most);
 end
 $$;
-comment on function public.loomi_end_runs is 'Appends a run_end to open runs: of a session ({"sessionId", "except"}), certain ones ({"runs"}), or those whose lease has lapsed ({"lapsed": true}). At most 100 at once: {"ended", "more"}.';
+comment on function public.loomi_end_runs is 'Appends a run_end to open runs: of a session ({"sessionId", "except"}), of a user ({"userId"}), certain ones ({"runs"}), or those whose lease has lapsed ({"lapsed": true}). At most 100 at once: {"ended", "more"}.';
 
 create or replace function public.loomi_stop(p_session_id text) returns integer
 language plpgsql volatile set search_path = '' as

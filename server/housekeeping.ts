@@ -7,7 +7,7 @@ import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { PresenceBook } from './presence.ts'
-import type { RunBook } from './runs.ts'
+import { HEARD_MS, type RunBook } from './runs.ts'
 import type { SessionChoice, Store } from './store.ts'
 import type { Streams } from './streams.ts'
 import type { Writers } from './writers.ts'
@@ -42,7 +42,9 @@ export async function transferSession(
   if (from === to) return true
   writers.give(sessionId, from, to)
   await presence.give(sessionId, from, to)
-  reset([{ sessionId, userId: from }])
+  const former = [{ sessionId, userId: from }]
+  reset(former)
+  log.forget(former)
   log.refresh(new Set([sessionId]))
   return true
 }
@@ -57,10 +59,9 @@ export async function deleteSessions(
 ): Promise<void> {
   const writing = writers.sessions(choice)
   // What was emitted so far belongs to what is deleted: stored after it, as what is being answered, it would begin it anew.
-  const sessionIds = 'userId' in choice ? writing.map(({ sessionId }) => sessionId) : [choice.sessionId]
-  for (const sessionId of sessionIds) await runs.stop(sessionId, () => writers.flush({ sessionId }))
-  const flushed = sessionIds.map((sessionId) => writers.flush({ sessionId }))
-  if (!(await atMost(storeTimeoutMs + RETRY_MS, clock, flushed))) throw unsaved()
+  const elsewhere = await runs.stop(choice, () => writers.flush(choice))
+  if (elsewhere > 0) await sleep(clock, HEARD_MS)
+  if (!(await atMost(storeTimeoutMs + RETRY_MS, clock, [writers.flush(choice)]))) throw unsaved()
   await atMost(storeTimeoutMs, clock, [presence.flush()])
   const reset = streams.resetter()
   const deleted = await store.deleteSessions(choice)
@@ -68,6 +69,7 @@ export async function deleteSessions(
   writers.forget(writing)
   presence.forget(choice)
   reset(deleted)
+  log.forget(deleted)
   if (deleted.length > 0) log.refresh(new Set(deleted.map(({ sessionId }) => sessionId)))
 }
 

@@ -197,6 +197,15 @@ export class Log {
     this.#poll.now(sessionIds)
   }
 
+  /** Sessions are deleted, or somebody else's: nothing of them is served from memory, whatever the store answers next. */
+  forget(refs: readonly SessionRef[]): void {
+    for (const entry of refs.map((ref) => this.#entries.get(nameOf(ref))))
+      if (entry) {
+        this.#forget(entry)
+        wakeAll(entry)
+      }
+  }
+
   /** Stops polling and wakes everybody a last time. */
   close(): void {
     this.#isClosed = true

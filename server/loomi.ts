@@ -238,7 +238,7 @@ export function createLoomi(options: LoomiOptions): Loomi {
     },
     async stop(sessionId) {
       checkIds({ sessionId })
-      await runs.stop(sessionId, () => writers.flush({ sessionId }))
+      await runs.stop({ sessionId }, () => writers.flush({ sessionId }))
     },
     presence: (ref) => presence.get(ref),
     async transfer(sessionId, from, to) {

@@ -8,12 +8,14 @@ import { type Clock, sleep } from './clock.ts'
 import { LoomiError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Run } from './run.ts'
-import type { RunRef, Store } from './store.ts'
+import type { RunRef, SessionChoice, SessionRef, Store } from './store.ts'
 
 /** A stop elsewhere is looked for so soon after a hint: several hints are one look. */
 const LOOK_MS = 150
 /** Without hints it is looked for so often. */
 const LOOK_ANYWAY_MS = 1000
+/** Milliseconds after which every process whose store answers has heard of a stop. */
+export const HEARD_MS: number = LOOK_ANYWAY_MS + 200
 /** Of so many runs that were stopped in an outage the store is told once it is back. */
 const MAX_UNSAID = 1000
 /** A stop waits so long for what was emitted before it. */
@@ -101,10 +103,15 @@ export class RunBook {
     }
   }
 
-  /** Stops every open run of a session, here and elsewhere. Rejects when the store can't be told; those here are stopped all the same. */
-  async stop(sessionId: string, flush: () => Promise<unknown>): Promise<void> {
+  /**
+   * Stops every open run of a session or a user, here and elsewhere; how many of them the store had to end. Rejects when it
+   * can't be told; those here are stopped all the same.
+   */
+  async stop(choice: SessionChoice, flush: () => Promise<unknown>): Promise<number> {
     const { store, log, clock } = this.#deps
-    const here = [...this.#open].filter((run) => run.ref.sessionId === sessionId)
+    const isMeant = ({ sessionId, userId }: SessionRef): boolean =>
+      'userId' in choice ? userId === choice.userId : sessionId === choice.sessionId
+    const here = [...this.#open].filter((run) => isMeant(run.ref))
     for (const run of here) run.stop()
     const stopped = here.filter(({ ending }) => ending === 'stopped')
     this.#unsaid = [...this.#unsaid, ...stopped.map(({ ref }) => ref)].slice(-MAX_UNSAID)
@@ -113,9 +120,11 @@ export class RunBook {
     enough.abort()
     await this.#sayStops()
     // An answer that has begun here meanwhile is another one.
-    const except = this.#refs().filter((ref) => ref.sessionId === sessionId)
-    const ended = await store.endRuns('stopped', { sessionId, except }, this.#now())
+    const except = this.#refs().filter(isMeant)
+    const which = 'userId' in choice ? choice : { ...choice, except }
+    const ended = await store.endRuns('stopped', which, this.#now())
     if (ended > 0) log.refresh()
+    return ended
   }
 
   /** Ends what this process answers in a session: it is closed. */

@@ -49,9 +49,10 @@ export interface RunPlace {
   readonly i: number
 }
 
-/** Which open runs are to be ended: all of a session, certain ones, or those whose lease has lapsed. */
+/** Which open runs are to be ended: all of a session or a user, certain ones, or those whose lease has lapsed. */
 export type RunChoice =
   | { readonly sessionId: string; readonly except?: readonly RunRef[] }
+  | { readonly userId: string }
   | { readonly runs: readonly RunRef[] }
   | { readonly lapsed: true }
 

@@ -54,7 +54,9 @@ const SQL = {
     where session_id = ? and run_id = ?`,
   openOfSession: `select session_id, run_id, user_id, last_n, last_i, interruptions from loomi_runs
     where status = 'open' and session_id = ?`,
-  openAmong: `select r.session_id, r.run_id, r.user_id, r.last_n, r.last_i, r.interruptions from json_each(?) a
+  openOfUser: `select session_id, run_id, user_id, last_n, last_i, interruptions from loomi_runs
+    where status = 'open' and user_id = ?`,
+  openAmong: `select distinct r.session_id, r.run_id, r.user_id, r.last_n, r.last_i, r.interruptions from json_each(?) a
     join loomi_runs r on r.session_id = a.value ->> 0 and r.run_id = a.value ->> 1 where r.status = 'open'`,
   openLapsed: `select session_id, run_id, user_id, last_n, last_i, interruptions from loomi_runs
     where status = 'open' and lease_until <= ? order by lease_until limit 100`,
@@ -144,9 +146,11 @@ export class SqliteLog {
     const rows =
       'sessionId' in choice
         ? this.#sql.openOfSession.all(choice.sessionId)
-        : 'runs' in choice
-          ? this.#sql.openAmong.all(namesOf(choice.runs))
-          : this.#sql.openLapsed.all(this.#now())
+        : 'userId' in choice
+          ? this.#sql.openOfUser.all(choice.userId)
+          : 'runs' in choice
+            ? this.#sql.openAmong.all(namesOf(choice.runs))
+            : this.#sql.openLapsed.all(this.#now())
     return rows
       .map((row) => ({
         ...toRun(row),

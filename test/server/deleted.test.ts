@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LoomiError } from '../../server/errors.ts'
 import type { Loomi } from '../../server/loomi.ts'
+import type { Session } from '../../server/session.ts'
 import { openSqlite } from '../../server/stores/sqlite.ts'
 import {
   beat,
@@ -71,6 +72,106 @@ describe('a session that is deleted here', () => {
     assert.deepEqual(dataOf(await reader.take(1)), ['newer'])
     await reader.cancel()
   })
+})
+
+describe('what another server answers', () => {
+  for (const [what, remove] of [
+    ['session', (loomi: Loomi) => loomi.deleteSession(REF.sessionId)],
+    ['user', (loomi: Loomi) => loomi.deleteUser(REF.userId)],
+  ] as const)
+    it(`is stopped before its ${what} is deleted, and does not come back`, async () => {
+      const store = openSqlite(':memory:')
+      const [here, there] = [makeWorld({ store }), makeWorld({ store })]
+      const session = there.loomi.session(REF)
+      const { signal } = session
+      session.message('old', { part: 'm' })
+      await settle()
+      const deletion = remove(here.loomi)
+      for (let k = 0; k < 20; k++) {
+        session.message(' more', { part: 'm' })
+        for (const { clock } of [here, there]) await clock.advance(100)
+      }
+      await deletion
+      session.message(' the rest', { part: 'm' })
+      for (const { clock } of [here, there]) await clock.advance(5000)
+      assert.equal(signal.aborted, true)
+      assert.deepEqual(await rowsOf(store), [])
+      assert.deepEqual(await store.heads([REF]), [null])
+    })
+})
+
+describe('somebody else’s session', () => {
+  const BOBS = { ...REF, userId: 'bob' }
+
+  it('is not stopped when a user is deleted who merely named it', async () => {
+    const { loomi, clock } = makeWorld()
+    const { signal } = await answering(loomi)
+    const eve = loomi.session({ ...REF, userId: 'eve' })
+    eve.user('mine now?')
+    await settle()
+    await loomi.deleteUser('eve')
+    await clock.advance(2000)
+    assert.equal(signal.aborted, false)
+  })
+
+  it('is not stopped when its former owner is deleted on a server that fed it before', async () => {
+    const store = openSqlite(':memory:')
+    const [here, there] = [makeWorld({ store }), makeWorld({ store })]
+    const former = there.loomi.session(REF)
+    former.message('one')
+    await former.end()
+    assert.equal(await here.loomi.transfer(REF.sessionId, REF.userId, 'bob'), true)
+    const { signal } = await answering(here.loomi)
+    await there.loomi.deleteUser(REF.userId)
+    await here.clock.advance(3000)
+    assert.equal(signal.aborted, false)
+    assert.equal(former.userId, REF.userId)
+  })
+
+  async function answering(loomi: Loomi): Promise<Session> {
+    const session = loomi.session(BOBS)
+    assert.equal(session.signal.aborted, false)
+    session.message('answer')
+    await settle()
+    return session
+  }
+})
+
+describe('what a process remembers', () => {
+  for (const how of ['deleted', 'given away'] as const)
+    it(`of a session is not replayed once that is ${how}, though the store fails right after`, async () => {
+      const sqlite = openSqlite(':memory:')
+      let isDown = false
+      const unlessDown = <T>(work: () => Promise<T>): Promise<T> =>
+        isDown ? Promise.reject(new LoomiError('store_unavailable', 'Down.')) : work()
+      const thenDown = <T>(result: T): T => {
+        isDown = true
+        return result
+      }
+      const store = storeWith(sqlite, {
+        heads: (...args) => unlessDown(() => sqlite.heads(...args)),
+        read: (...args) => unlessDown(() => sqlite.read(...args)),
+        deleteSessions: (...args) => sqlite.deleteSessions(...args).then(thenDown),
+        transferSession: (...args) => sqlite.transferSession(...args).then(thenDown),
+      })
+      const { loomi, clock } = makeWorld({ store })
+      const session = loomi.session(REF)
+      session.message('secret')
+      await session.end()
+      const page = await openStream(loomi, { query: 'after=0' })
+      await page.through('replay_complete')
+      if (how === 'deleted') await loomi.deleteSession(REF.sessionId)
+      else await loomi.transfer(REF.sessionId, REF.userId, 'bob')
+      const opening = openStream(loomi, { query: 'after=0' })
+      await clock.advance(3000)
+      const reader = await opening
+      void reader.pump()
+      await clock.advance(3000)
+      assert.ok(!reader.text.includes('secret'), reader.text)
+      const answer = beat(loomi)
+      await clock.advance(2000)
+      assert.equal((await answer).latest_event_id, null)
+    })
 })
 
 describe('what waits for the store when its session is deleted', () => {

@@ -41,6 +41,24 @@ describe('whoever meets a transfer or a deletion in the database', { skip: witho
     assert.deepEqual(late, { ok: false, code: 'run_stopped', runId: 'late' })
   })
 
+  it('a run with events stays the new owner’s when its lease has waited for the transfer', async () => {
+    const ref = rig.fresh()
+    const store = await rig.open()
+    await store.append(ref, newEvents(1, 5), 30_000)
+    const pool = openPool(rig.url, 1)
+    const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%loomi_lease%'`
+    let lease = Promise.resolve()
+    await transaction(pool, async (ask) => {
+      await ask(`select loomi_transfer($1, 'ada', 'bob')`, [ref.sessionId])
+      lease = store.leaseRuns([{ ...ref, runId: 'run-1' }], 30_000)
+      await until(async () => (await rig.pool.query(waiting)).rows.length > 0, 'the lease to wait')
+    })
+    await lease
+    await pool.end()
+    await store.deleteSessions({ userId: 'ada' })
+    assert.deepEqual(await store.runHigh(given(ref), 'run-1'), { n: 5, i: 0 })
+  })
+
   it('a run that was leased before the transfer’s commit is the new owner’s with the next lease', async () => {
     const { ref, run, store } = await leasedBeforeCommit()
     await store.leaseRuns([run], 3_600_000)

@@ -417,7 +417,10 @@ describe('deleting', { timeout: 60_000 }, () => {
       await openStream(world.loomi, { user: 'eve' }),
     ]
     await stream.through('replay_complete')
-    await world.loomi.deleteSession(REF.sessionId)
+    // The run is another process's, which is given the time to hear that it is stopped.
+    const deletion = world.loomi.deleteSession(REF.sessionId)
+    await world.clock.advance(2000)
+    await deletion
     const last = (await stream.rest()).at(-1)
     assert.deepEqual(last, { id: undefined, frame: { type: 'reset', reason: 'epoch' } })
     await settle()

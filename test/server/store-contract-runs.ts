@@ -267,6 +267,21 @@ export const runsContract: Contract = (name, { shared, hasOwnClock = false }, op
         assert.deepEqual(await ends(ref), ['b/1.-1 interrupted'])
       })
 
+      it('of a user is ended in each session that is theirs, and in no other', async () => {
+        const [ref, another, foreign] = [fresh('eve'), fresh('eve'), fresh()]
+        for (const one of [ref, another, foreign]) await store.append(one, [newEvent(1)])
+        assert.equal(await store.endRuns('stopped', { userId: 'eve' }, AT), 2)
+        for (const one of [ref, another]) assert.deepEqual(await ends(one), ['run-1/1.1 stopped'])
+        assert.deepEqual(await ends(foreign), [])
+      })
+
+      it('that is named twice is ended once', async () => {
+        const ref = fresh()
+        await store.append(ref, [newEvent(1)])
+        assert.equal(await store.endRuns('interrupted', { runs: [run(ref), run(ref)] }, AT), 1)
+        assert.equal((await ends(ref)).length, 1)
+      })
+
       it('of very many runs that lapsed at once is swept whole', async () => {
         const refs = Array.from({ length: 250 }, () => fresh())
         await Promise.all(refs.map((ref) => store.append(ref, [newEvent(1)], SHORT)))

@@ -61,6 +61,7 @@ export class MemoryRuns {
       if (status !== 'open') return false
       if ('lapsed' in choice) return leaseUntil !== null && leaseUntil <= now
       if ('runs' in choice) return true
+      if (!('sessionId' in choice)) return ref.userId === choice.userId
       return ref.sessionId === choice.sessionId && !choice.except?.some(({ runId }) => runId === ref.runId)
     })
   }
