@@ -55,7 +55,7 @@ export class MemoryRuns {
   open(choice: RunChoice, now: number): RunState[] {
     const all =
       'runs' in choice
-        ? choice.runs.flatMap((ref) => this.#runs.get(nameOf(ref.sessionId, ref.runId)) ?? [])
+        ? [...new Set(choice.runs.flatMap((ref) => this.#runs.get(nameOf(ref.sessionId, ref.runId)) ?? []))]
         : [...this.#runs.values()]
     return all.filter(({ ref, status, leaseUntil }) => {
       if (status !== 'open') return false
