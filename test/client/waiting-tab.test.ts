@@ -16,7 +16,6 @@ interface Pair {
 
 let sessions = 0
 const down = (): Response => new Response(null, { status: 503 })
-const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('a following tab whose own requests fail', () => {
   let pair: Pair
@@ -86,7 +85,8 @@ describe('a following tab whose own requests fail', () => {
     })
     const data = JSON.stringify({ type: 'event', ...more[1] })
     channel.postMessage({ type: 'frames', frames: [{ id: server.cursor(3), data }], quiet: false })
-    await rest(100)
+    // Each question and answer takes one of these.
+    for (let k = 0; k < 10; k++) await settle()
     channel.close()
     expect(asked).to.be.lessThan(5)
   })

@@ -67,6 +67,7 @@ describe('the demo, the store and closing', () => {
     const other = new DatabaseSync(folder.path('log.db'))
     other.exec('begin immediate')
     session.message('two')
+    // SQLite waits by the machine's clock: its first try must end, and a second begin, before close gives up.
     await new Promise((resolve) => setTimeout(resolve, 100))
     const from = performance.now()
     await loomi.close()
